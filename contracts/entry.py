@@ -1,0 +1,123 @@
+"""One entry of a log: the events of one decision, and what ties it to the entry before.
+
+The hash is SHA-256 over the entry's bytes, which hold the hash of the entry before: whoever edits,
+drops or reorders one breaks the chain. Where entries are kept is not decided here.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from contracts.catalog import decode_data
+from contracts.message import Event
+
+GENESIS = ""
+"""The `prev_hash` of the first entry."""
+HASH_HEADER = "tracseq-hash"
+
+
+class BrokenChainError(ValueError):
+    """A log was tampered with or damaged; the text says at which entry and how."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What one decision appended to one log."""
+
+    events: tuple[Event, ...]
+    at: datetime
+    actor: str
+    cause: str
+    """The id of the message that was decided on."""
+    correlation: str
+    number: int
+    """1 for the first entry of the log, then without gaps."""
+    prev_hash: str
+    effects: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What else the decision asked for: a saga's commands and timers."""
+    traceparent: str | None = None
+    subject: str = ""
+    """Where the entry is kept; empty until it is."""
+    seq: int = 0
+    """Its stream sequence; 0 until it is appended."""
+    hash: str = ""
+
+    def to_bytes(self) -> bytes:
+        """Write the entry as it is kept; the hash is over these bytes."""
+        document: dict[str, Any] = {
+            "number": self.number,
+            "at": self.at.isoformat(),
+            "actor": self.actor,
+            "cause": self.cause,
+            "correlation": self.correlation,
+            "prev_hash": self.prev_hash,
+            "events": [
+                {"type": e.contract.type, "version": e.contract.version, "data": e.model_dump(mode="json")}
+                for e in self.events
+            ],
+        }
+        if self.effects:
+            document["effects"] = self.effects
+        if self.traceparent:
+            document["traceparent"] = self.traceparent
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def kept(self, *, subject: str, seq: int, hash: str) -> "Entry":  # noqa: A002 - the field's name
+        """Give the entry as it is after the append."""
+        return replace(self, subject=subject, seq=seq, hash=hash)
+
+
+def hash_of(body: bytes) -> str:
+    """Hash an entry's bytes, as hexadecimal SHA-256."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def read_entry(body: bytes, *, subject: str, seq: int) -> Entry:
+    """Read an entry of any version ever written.
+
+    Raises:
+        UnknownTypeError, UnknownVersionError, pydantic.ValidationError: an event in it cannot be read.
+    """
+    document = cast("dict[str, Any]", json.loads(body))
+    events = tuple(
+        cast("Event", decode_data(e["type"], e["version"], e["data"])) for e in document["events"]
+    )
+    at = datetime.fromisoformat(document["at"])
+    return Entry(
+        events=events,
+        at=at if at.tzinfo else at.replace(tzinfo=UTC),
+        actor=document["actor"],
+        cause=document["cause"],
+        correlation=document["correlation"],
+        number=document["number"],
+        prev_hash=document["prev_hash"],
+        effects=document.get("effects", {}),
+        traceparent=document.get("traceparent"),
+        subject=subject,
+        seq=seq,
+        hash=hash_of(body),
+    )
+
+
+def verify_chain(bodies: Iterable[bytes]) -> int:
+    """Check that these bytes are one unbroken log, oldest first, and count its entries.
+
+    Raises:
+        BrokenChainError: an entry was edited, dropped, inserted or moved.
+    """
+    expected, count = GENESIS, 0
+    for count, body in enumerate(bodies, start=1):
+        try:
+            document = json.loads(body)
+            number, prev_hash = document["number"], document["prev_hash"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise BrokenChainError(f"entry {count} cannot be read: {error}") from error
+        if number != count:
+            raise BrokenChainError(f"entry {count} says that it is number {number}")
+        if prev_hash != expected:
+            raise BrokenChainError(f"entry {count} does not follow the entry before it")
+        expected = hash_of(body)
+    return count

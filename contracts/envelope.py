@@ -1,0 +1,131 @@
+"""What a message looks like on the wire: CloudEvents 1.0 over NATS, binary mode; structured mode is read too.
+
+The body is the JSON of the model; everything about it stands in headers. Nothing here knows the catalog.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, unquote
+
+SPEC_VERSION = "1.0"
+CONTENT_TYPE = "application/json"
+STRUCTURED = "application/cloudevents+json"
+
+CORRELATION = "tracseq-correlation"
+CAUSATION = "tracseq-causation"
+ACTOR = "tracseq-actor"
+REPLY = "tracseq-reply"
+SAGA_ID = "tracseq-saga-id"
+SAGA_TYPE = "tracseq-saga-type"
+SAGA_STEP = "tracseq-saga-step"
+DEADLINE = "tracseq-deadline"
+SEQ = "tracseq-seq"
+MESSAGE_ID = "Nats-Msg-Id"
+TRACEPARENT = "traceparent"
+
+# CloudEvents percent-encodes what is not printable ASCII, and the space, the quote and the percent sign.
+_PRINTABLE = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) not in '"%')
+
+
+class EnvelopeError(ValueError):
+    """A message is no CloudEvent; the text says which attribute is missing or wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """The attributes of one message, and its body as it is on the wire."""
+
+    id: str
+    type: str
+    source: str
+    time: datetime
+    data: bytes
+    version: int = 1
+    subject: str | None = None
+    correlation: str = ""
+    """The id of what set everything off; the message's own id where nothing did."""
+    causation: str | None = None
+    """The id of the message that directly led to this one."""
+    actor: str = "system"
+    traceparent: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Give the headers of binary mode; `Nats-Msg-Id` is the event's id."""
+        headers = {
+            MESSAGE_ID: self.id,
+            "content-type": CONTENT_TYPE,
+            "ce-specversion": SPEC_VERSION,
+            "ce-id": self.id,
+            "ce-type": self.type,
+            "ce-source": self.source,
+            "ce-time": self.time.isoformat(),
+            "ce-dataschema": f"urn:tracseq:{self.type}:{self.version}",
+            CORRELATION: self.correlation or self.id,
+            ACTOR: _encode(self.actor),
+        }
+        if self.subject is not None:
+            headers["ce-subject"] = _encode(self.subject)
+        if self.causation is not None:
+            headers[CAUSATION] = self.causation
+        if self.traceparent is not None:
+            headers[TRACEPARENT] = self.traceparent
+        return headers
+
+
+def parse(headers: Mapping[str, str] | None, body: bytes) -> Envelope:
+    """Read a message in binary or structured mode.
+
+    Raises:
+        EnvelopeError: a required attribute is missing or malformed.
+    """
+    found = {name.lower(): value for name, value in (headers or {}).items()}
+    if found.get("content-type", "").startswith(STRUCTURED):
+        return _parse_structured(found, body)
+    attributes = {name[3:]: unquote(value) for name, value in found.items() if name.startswith("ce-")}
+    return _build(attributes, found, body)
+
+
+def _parse_structured(headers: Mapping[str, str], body: bytes) -> Envelope:
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise EnvelopeError(f"structured CloudEvent is no JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise EnvelopeError("structured CloudEvent is no JSON object")
+    attributes: dict[str, Any] = {k: v for k, v in document.items() if k not in {"data", "data_base64"}}
+    extensions = {f"tracseq-{name}": str(attributes[name]) for name in ("correlation", "causation", "actor") if name in attributes}
+    data = json.dumps(document.get("data")).encode()
+    return _build({k: str(v) for k, v in attributes.items()}, {**extensions, **headers}, data)
+
+
+def _build(attributes: Mapping[str, str], headers: Mapping[str, str], data: bytes) -> Envelope:
+    if attributes.get("specversion", SPEC_VERSION) != SPEC_VERSION:
+        raise EnvelopeError(f"ce-specversion is {attributes['specversion']!r}; this project speaks {SPEC_VERSION}")
+    missing = [name for name in ("id", "type", "source") if not attributes.get(name)]
+    if missing:
+        raise EnvelopeError(f"no CloudEvent: ce-{missing[0]} is missing")
+    try:
+        time = datetime.fromisoformat(attributes["time"]) if "time" in attributes else datetime.fromtimestamp(0, UTC)
+        version = int(attributes.get("dataschema", ":1").rpartition(":")[2])
+    except ValueError as error:
+        raise EnvelopeError(f"ce-time or ce-dataschema cannot be read: {error}") from error
+    return Envelope(
+        id=attributes["id"],
+        type=attributes["type"],
+        source=attributes["source"],
+        time=time if time.tzinfo else time.replace(tzinfo=UTC),
+        data=data,
+        version=version,
+        subject=attributes.get("subject"),
+        correlation=headers.get(CORRELATION) or attributes["id"],
+        causation=headers.get(CAUSATION),
+        actor=unquote(headers.get(ACTOR, "unknown")),
+        traceparent=headers.get(TRACEPARENT),
+    )
+
+
+def _encode(value: str) -> str:
+    return value if value.isascii() and value.isalnum() else quote(value, safe=_PRINTABLE)

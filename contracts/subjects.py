@@ -1,0 +1,106 @@
+"""The grammar of subjects and the names of streams. The only place where a subject is spelt.
+
+`tracseq.<kind>.<owner>.<verb>`; ids stand in log, saga and dead-letter subjects only.
+"""
+
+from uuid import UUID
+
+from contracts.message import Contract, Kind
+
+ROOT = "tracseq"
+
+COMMANDS = "COMMANDS"
+EVENTS = "EVENTS"
+REPLIES = "REPLIES"
+LAB = "LAB"
+DEAD = "DEAD"
+ADVISORIES = "ADVISORIES"
+
+FILES_BUCKET = "files"
+OUTCOMES_BUCKET = "outcomes"
+SNAPSHOTS_BUCKET = "snapshots"
+LEASES_BUCKET = "leases"
+
+SAGA_PARTITIONS = 4
+
+
+def of(contract: Contract, *, site: str = "main") -> str:
+    """Give the subject on which a message of this contract travels; `site` counts for lab events only."""
+    if contract.kind is Kind.LAB:
+        return f"{ROOT}.lab.{site}.{contract.type}"
+    return f"{ROOT}.{contract.kind}.{contract.type}"
+
+
+def commands_of(service: str) -> str:
+    """Give the filter for every command of a service."""
+    return f"{ROOT}.cmd.{service}.>"
+
+
+def events_of(owner: str) -> str:
+    """Give the filter for every event of an owner."""
+    return f"{ROOT}.evt.{owner}.>"
+
+
+def every(kind: str) -> str:
+    """Give the filter for everything of a kind: `cmd`, `evt`, `lab`, `rpl` or `dlq`."""
+    return f"{ROOT}.{kind}.>"
+
+
+def log_stream(service: str) -> str:
+    """Name the stream that holds the logs of a service."""
+    return f"LOG_{service.upper()}"
+
+
+def log_subjects(service: str) -> str:
+    """Give the filter for every log of a service."""
+    return f"{ROOT}.log.{service}.>"
+
+
+def log_of(service: str, aggregate: str, key: UUID | str) -> str:
+    """Give the subject of one aggregate's log; a dot in the key is escaped, since it would split the token."""
+    return f"{ROOT}.log.{service}.{aggregate}.{str(key).replace('.', '%2E')}"
+
+
+def saga_stream(partition: int) -> str:
+    """Name the stream of a saga partition."""
+    return f"SAGA_{partition}"
+
+
+def saga_subjects(partition: int, what: str = ">") -> str:
+    """Give the filter for a partition, or for its `log.>`, `timer.>` or `due.>`."""
+    return f"{ROOT}.saga.{partition}.{what}"
+
+
+def saga_partition(saga_id: UUID) -> int:
+    """Say which partition a saga lives in, for ever."""
+    return saga_id.int % SAGA_PARTITIONS
+
+
+def saga_log(saga_id: UUID) -> str:
+    """Give the subject of one saga's log."""
+    return f"{ROOT}.saga.{saga_partition(saga_id)}.log.{saga_id}"
+
+
+def saga_timer(saga_id: UUID, name: str) -> str:
+    """Give the subject that holds one timer of a saga; a second publish there replaces it."""
+    return f"{ROOT}.saga.{saga_partition(saga_id)}.timer.{saga_id}.{name}"
+
+
+def saga_due(saga_id: UUID, name: str) -> str:
+    """Give the subject on which a timer of a saga fires."""
+    return f"{ROOT}.saga.{saga_partition(saga_id)}.due.{saga_id}.{name}"
+
+
+def reply(saga_type: str) -> str:
+    """Give the subject for outcomes of the steps of a saga type."""
+    return f"{ROOT}.rpl.{saga_type}"
+
+
+def dead(consumer: str) -> str:
+    """Give the subject for what a consumer could not handle."""
+    return f"{ROOT}.dlq.{consumer}"
+
+
+def commands_consumer(service: str) -> str:
+    """Name the durable with which a service takes its commands."""
+    return f"{service}-commands"
