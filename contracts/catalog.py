@@ -28,17 +28,26 @@ def _declared(modules: tuple[ModuleType, ...], base: type[T], mark: str) -> list
         value
         for module in modules
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, base) and mark in vars(value) and value.__module__ == module.__name__
+        if isinstance(value, type)
+        and issubclass(value, base)
+        and mark in vars(value)
+        and value.__module__ == module.__name__
     ]
 
 
-MESSAGES: dict[str, type[Message]] = {m.contract.type: m for m in _declared(MODULES, Message, "contract")}
-COMMANDS: dict[str, type[Command[Any]]] = {t: m for t, m in MESSAGES.items() if issubclass(m, Command)}
+MESSAGES: dict[str, type[Message]] = {
+    m.contract.type: m for m in _declared(MODULES, Message, "contract")
+}
+COMMANDS: dict[str, type[Command[Any]]] = {
+    t: m for t, m in MESSAGES.items() if issubclass(m, Command)
+}
 QUERIES: dict[str, type[Query[Any]]] = {t: m for t, m in MESSAGES.items() if issubclass(m, Query)}
 EVENTS: dict[str, type[Event]] = {
     t: m for t, m in MESSAGES.items() if issubclass(m, Event) and not issubclass(m, LabEvent)
 }
-LAB_EVENTS: dict[str, type[LabEvent]] = {t: m for t, m in MESSAGES.items() if issubclass(m, LabEvent)}
+LAB_EVENTS: dict[str, type[LabEvent]] = {
+    t: m for t, m in MESSAGES.items() if issubclass(m, LabEvent)
+}
 REFUSALS: dict[str, type[Refusal]] = {
     r.spec.code: r for r in _declared((errors, *MODULES), Refusal, "spec")
 }

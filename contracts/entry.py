@@ -55,7 +55,11 @@ class Entry:
             "correlation": self.correlation,
             "prev_hash": self.prev_hash,
             "events": [
-                {"type": e.contract.type, "version": e.contract.version, "data": e.model_dump(mode="json")}
+                {
+                    "type": e.contract.type,
+                    "version": e.contract.version,
+                    "data": e.model_dump(mode="json"),
+                }
                 for e in self.events
             ],
         }
@@ -79,7 +83,9 @@ def read_entry(body: bytes, *, subject: str, seq: int) -> Entry:
     """Read an entry of any version ever written.
 
     Raises:
-        UnknownTypeError, UnknownVersionError, pydantic.ValidationError: an event in it cannot be read.
+        UnknownTypeError: an event in it has a type that no contract has.
+        UnknownVersionError: an event in it has a version that no upcaster leads from.
+        pydantic.ValidationError: an event in it does not fit its contract.
     """
     document = cast("dict[str, Any]", json.loads(body))
     events = tuple(

@@ -1,13 +1,15 @@
-"""What a message looks like on the wire: CloudEvents 1.0 over NATS, binary mode; structured mode is read too.
+"""What a message looks like on the wire: CloudEvents 1.0 over NATS, in binary mode.
 
-The body is the JSON of the model; everything about it stands in headers. Nothing here knows the catalog.
+The body is the JSON of the model; everything about it stands in headers. Structured mode is read,
+never written. Nothing here knows the catalog.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, unquote
 
 SPEC_VERSION = "1.0"
@@ -26,8 +28,16 @@ SEQ = "tracseq-seq"
 MESSAGE_ID = "Nats-Msg-Id"
 TRACEPARENT = "traceparent"
 
-# CloudEvents percent-encodes what is not printable ASCII, and the space, the quote and the percent sign.
+# CloudEvents percent-encodes what is not printable ASCII, and the space, the quote and the percent.
 _PRINTABLE = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) not in '"%')
+_PLAIN = re.compile(r"[!#$&-~]*")
+_OWN = {
+    "correlation": CORRELATION,
+    "causation": CAUSATION,
+    "actor": ACTOR,
+    "traceparent": TRACEPARENT,
+}
+"""Extension attribute of structured mode -> header of binary mode."""
 
 
 class EnvelopeError(ValueError):
@@ -54,22 +64,23 @@ class Envelope:
 
     def headers(self) -> dict[str, str]:
         """Give the headers of binary mode; `Nats-Msg-Id` is the event's id."""
+        message_id = _encode(self.id)
         headers = {
-            MESSAGE_ID: self.id,
+            MESSAGE_ID: message_id,
             "content-type": CONTENT_TYPE,
             "ce-specversion": SPEC_VERSION,
-            "ce-id": self.id,
+            "ce-id": message_id,
             "ce-type": self.type,
-            "ce-source": self.source,
+            "ce-source": _encode(self.source),
             "ce-time": self.time.isoformat(),
             "ce-dataschema": f"urn:tracseq:{self.type}:{self.version}",
-            CORRELATION: self.correlation or self.id,
+            CORRELATION: _encode(self.correlation) or message_id,
             ACTOR: _encode(self.actor),
         }
         if self.subject is not None:
             headers["ce-subject"] = _encode(self.subject)
         if self.causation is not None:
-            headers[CAUSATION] = self.causation
+            headers[CAUSATION] = _encode(self.causation)
         if self.traceparent is not None:
             headers[TRACEPARENT] = self.traceparent
         return headers
@@ -84,34 +95,46 @@ def parse(headers: Mapping[str, str] | None, body: bytes) -> Envelope:
     found = {name.lower(): value for name, value in (headers or {}).items()}
     if found.get("content-type", "").startswith(STRUCTURED):
         return _parse_structured(found, body)
-    attributes = {name[3:]: unquote(value) for name, value in found.items() if name.startswith("ce-")}
+    attributes = {
+        name[3:]: unquote(value) for name, value in found.items() if name.startswith("ce-")
+    }
     return _build(attributes, found, body)
 
 
 def _parse_structured(headers: Mapping[str, str], body: bytes) -> Envelope:
     try:
-        document = json.loads(body)
+        document: object = json.loads(body)
     except ValueError as error:
         raise EnvelopeError(f"structured CloudEvent is no JSON: {error}") from error
     if not isinstance(document, dict):
         raise EnvelopeError("structured CloudEvent is no JSON object")
-    attributes: dict[str, Any] = {k: v for k, v in document.items() if k not in {"data", "data_base64"}}
-    extensions = {f"tracseq-{name}": str(attributes[name]) for name in ("correlation", "causation", "actor") if name in attributes}
-    data = json.dumps(document.get("data")).encode()
-    return _build({k: str(v) for k, v in attributes.items()}, {**extensions, **headers}, data)
+    attributes = {k: v for k, v in cast("dict[str, Any]", document).items() if v is not None}
+    if "data_base64" in attributes:
+        raise EnvelopeError("structured CloudEvent carries data_base64: send JSON in data instead")
+    data = json.dumps(attributes.pop("data", None)).encode()
+    # What stands in headers is encoded, and read as such; in the document it stands plain.
+    own = {name: _encode(str(attributes[key])) for key, name in _OWN.items() if key in attributes}
+    return _build({k: str(v) for k, v in attributes.items()}, {**own, **headers}, data)
 
 
 def _build(attributes: Mapping[str, str], headers: Mapping[str, str], data: bytes) -> Envelope:
     if attributes.get("specversion", SPEC_VERSION) != SPEC_VERSION:
-        raise EnvelopeError(f"ce-specversion is {attributes['specversion']!r}; this project speaks {SPEC_VERSION}")
+        raise EnvelopeError(
+            f"ce-specversion is {attributes['specversion']!r}; this project speaks {SPEC_VERSION}"
+        )
     missing = [name for name in ("id", "type", "source") if not attributes.get(name)]
     if missing:
         raise EnvelopeError(f"no CloudEvent: ce-{missing[0]} is missing")
     try:
-        time = datetime.fromisoformat(attributes["time"]) if "time" in attributes else datetime.fromtimestamp(0, UTC)
+        time = (
+            datetime.fromisoformat(attributes["time"])
+            if "time" in attributes
+            else datetime.fromtimestamp(0, UTC)
+        )
         version = int(attributes.get("dataschema", ":1").rpartition(":")[2])
     except ValueError as error:
         raise EnvelopeError(f"ce-time or ce-dataschema cannot be read: {error}") from error
+    causation = headers.get(CAUSATION)
     return Envelope(
         id=attributes["id"],
         type=attributes["type"],
@@ -120,12 +143,12 @@ def _build(attributes: Mapping[str, str], headers: Mapping[str, str], data: byte
         data=data,
         version=version,
         subject=attributes.get("subject"),
-        correlation=headers.get(CORRELATION) or attributes["id"],
-        causation=headers.get(CAUSATION),
+        correlation=unquote(headers.get(CORRELATION, "")) or attributes["id"],
+        causation=unquote(causation) if causation else None,
         actor=unquote(headers.get(ACTOR, "unknown")),
         traceparent=headers.get(TRACEPARENT),
     )
 
 
 def _encode(value: str) -> str:
-    return value if value.isascii() and value.isalnum() else quote(value, safe=_PRINTABLE)
+    return value if _PLAIN.fullmatch(value) else quote(value, safe=_PRINTABLE)

@@ -1,7 +1,9 @@
 """What can go wrong, in one taxonomy: a refusal, an unwell world, or a bug.
 
-A `Refusal` is the domain's no: an answer with a stable dotted code, a status and a remedy; never retried.
-`Retryable` is the world's not now: retried, and counted by the breaker. Anything else is a bug.
+A `Refusal` is the domain's no: an answer with a stable dotted code, a status and a remedy; never
+retried. `Retryable` is the world's not now: retried, and counted by the breaker. Anything else is a
+bug.
+
 Problem details (RFC 9457) are shaped here; how they are served is not decided here.
 """
 
@@ -32,7 +34,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     code: str
-    errors: list[FieldError] = Field(default_factory=list)
+    errors: list[FieldError] = Field(default_factory=list[FieldError])
     trace_id: str | None = None
 
 
@@ -51,7 +53,12 @@ class Refusal(Value):
     spec: ClassVar[RefusalSpec]
 
     def __init_subclass__(
-        cls, *, code: str | None = None, status: int = 422, says: str = "", **config: Unpack[ConfigDict]
+        cls,
+        *,
+        code: str | None = None,
+        status: int = 422,
+        says: str = "",
+        **config: Unpack[ConfigDict],
     ) -> None:
         """Record what a class that names its code states about itself."""
         super().__init_subclass__(**config)
@@ -61,7 +68,9 @@ class Refusal(Value):
     @property
     def detail(self) -> str:
         """The sentence for people, filled in."""
-        return self.spec.says.format_map({name: getattr(self, name) for name in type(self).model_fields})
+        return self.spec.says.format_map(
+            {name: getattr(self, name) for name in type(self).model_fields}
+        )
 
     def field_errors(self) -> list[FieldError]:
         """Name the fields at fault; refusals about no single field give none."""
@@ -80,7 +89,11 @@ class Refusal(Value):
             code=self.spec.code,
             errors=self.field_errors(),
             trace_id=trace_id,
-            **{k: v for k, v in own.items() if k not in {"type", "title", "status", "detail", "code", "trace_id"}},
+            **{
+                k: v
+                for k, v in own.items()
+                if k not in {"type", "title", "status", "detail", "code", "trace_id"}
+            },
         )
 
 
@@ -88,7 +101,8 @@ class InvalidInput(
     Refusal,
     code="request.invalid",
     status=422,
-    says="{count} value(s) cannot be accepted; each is listed with its remedy. Nothing was changed.",
+    says="{count} value(s) cannot be accepted; each is listed with its remedy. "
+    "Nothing was changed.",
 ):
     """The input does not fit its contract."""
 
@@ -110,7 +124,8 @@ class TooLarge(
     Refusal,
     code="request.too_large",
     status=413,
-    says="The request has {size_bytes} bytes; at most {size_bytes_max} are taken. Split it, or upload less.",
+    says="The request has {size_bytes} bytes; at most {size_bytes_max} are taken. "
+    "Split it, or upload less.",
 ):
     """The request is larger than the bound."""
 
@@ -146,7 +161,8 @@ class Unexpected(
     Refusal,
     code="service.unexpected",
     status=500,
-    says="{what} failed in a way it should not. The message is kept as a dead letter: an operator finds it by the trace id.",
+    says="{what} failed in a way it should not. "
+    "The message is kept as a dead letter: an operator finds it by the trace id.",
 ):
     """A fault of the system's own."""
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from contracts.errors import Refusal
 from contracts.message import Command, Query, get, post
@@ -38,7 +38,12 @@ class Published(View):
     seq: int
 
 
-class PublishLabEvent(Command[Published], type="event.publish", http=post("/events", status=201), needs="events:publish"):
+class PublishLabEvent(
+    Command[Published],
+    type="event.publish",
+    http=post("/events", status=201),
+    needs="events:publish",
+):
     """Take a raw fact from the bench, as an instrument without a NATS connection gives it."""
 
     type: Name
@@ -48,7 +53,9 @@ class PublishLabEvent(Command[Published], type="event.publish", http=post("/even
     site: Site = "main"
 
 
-class ListEvents(Query[Page[TimelineEntry]], type="event.list", http=get("/events"), needs="events:read"):
+class ListEvents(
+    Query[Page[TimelineEntry]], type="event.list", http=get("/events"), needs="events:read"
+):
     """List what happened, newest first."""
 
     type: Name | None = None

@@ -1,4 +1,4 @@
-"""Raw facts from the bench, as instruments, sensors and people publish them. Nobody decides on them."""
+"""Raw facts from the bench, told by instruments, sensors and people. Nobody decides on them."""
 
 from typing import Annotated
 

@@ -1,7 +1,8 @@
 """The bases of every message, and the contract that each one states about itself.
 
-A message class says in its own header what is true of it: its type (and so its owner and its subject),
-its version, its HTTP binding, the permission it needs, and what it answers. Nothing here sends anything.
+A message class says in its own header what is true of it: its type (and so its owner and its
+subject), its version, its HTTP binding, the permission it needs, and what it answers. Nothing here
+sends anything.
 """
 
 from collections.abc import Mapping
@@ -37,7 +38,7 @@ class Http:
     location: str | None = None
     """Template of the `Location` header, filled from the fields of the result."""
     then: "type[Query[Any]] | None" = None
-    """Asked again, with the result's fields of the same names, while the caller says `Prefer: wait`."""
+    """Asked with the result's fields of the same names while the caller says `Prefer: wait`."""
 
 
 def get(path: str) -> Http:
@@ -46,7 +47,11 @@ def get(path: str) -> Http:
 
 
 def post(
-    path: str, *, status: int = 201, location: str | None = None, then: "type[Query[Any]] | None" = None
+    path: str,
+    *,
+    status: int = 201,
+    location: str | None = None,
+    then: "type[Query[Any]] | None" = None,
 ) -> Http:
     """Bind a command to `POST path`; 201 unless said otherwise."""
     return Http("POST", path, status, location, then)
@@ -100,7 +105,7 @@ class Message(BaseModel):
         public: bool = True,
         **config: Unpack[ConfigDict],
     ) -> None:
-        """Record the contract of a class that names its type; bases and generic shells name none."""
+        """Record the contract of a class that names its type; bases and generic shells do not."""
         super().__init_subclass__(**config)
         if type is not None:
             cls.contract = Contract(cls.message_kind, type, version, http, needs, public)
@@ -127,7 +132,7 @@ class Event(Message):
 
 
 class LabEvent(Event):
-    """A raw fact from the bench: an instrument, a sensor or a person tells it, no service decides on it."""
+    """A raw fact from the bench, told by an instrument or a person; no service decides on it."""
 
     message_kind = Kind.LAB
 

@@ -1,5 +1,6 @@
 """Notifications: who is told what, through which channel, and whether it arrived."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
@@ -14,7 +15,6 @@ from contracts.types import (
     Page,
     PageNumber,
     PageSize,
-    StrEnum,
     Text,
     UtcTime,
     Value,
@@ -66,16 +66,21 @@ class NotificationView(View):
 
 
 class SendNotification(Command[NotificationView], type="notification.send"):
-    """Tell people; in the application always, by e-mail where addresses are given and a server is set."""
+    """Tell people; in the application always, by e-mail where addresses and a server are given."""
 
     template: Template
     values: dict[str, str]
     """What the template's placeholders stand for."""
-    emails: Annotated[list[EmailAddress], Field(max_length=100)] = []
+    emails: Annotated[list[EmailAddress], Field(max_length=100)] = Field(
+        default_factory=list[EmailAddress]
+    )
 
 
 class GetNotification(
-    Query[NotificationView], type="notification.get", http=get("/notifications/{notification_id}"), needs="notifications:read"
+    Query[NotificationView],
+    type="notification.get",
+    http=get("/notifications/{notification_id}"),
+    needs="notifications:read",
 ):
     """Show a notification as it is, or as it was at a time."""
 
@@ -83,7 +88,12 @@ class GetNotification(
     at: UtcTime | None = None
 
 
-class ListNotifications(Query[Page[NotificationView]], type="notification.list", http=get("/notifications"), needs="notifications:read"):
+class ListNotifications(
+    Query[Page[NotificationView]],
+    type="notification.list",
+    http=get("/notifications"),
+    needs="notifications:read",
+):
     """List notifications, newest first."""
 
     page: PageNumber = 1

@@ -1,6 +1,7 @@
 """Samples: what may be asked of them, what happens to them, what is refused."""
 
 from datetime import date
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
@@ -23,7 +24,6 @@ from contracts.types import (
     Reason,
     SampleId,
     SampleType,
-    StrEnum,
     SubmissionId,
     Text,
     UtcTime,
@@ -82,7 +82,7 @@ class SampleView(View):
     registered_by: ActorId
     changed_at: UtcTime
     seq: int
-    """The log sequence of the newest entry seen; pass it as `min_seq` to read your own write in lists."""
+    """The log sequence of the newest entry seen; as `min_seq`, lists show your own write."""
 
 
 class StatusChange(View):
@@ -142,14 +142,22 @@ class TakenBarcodes(View):
 # Commands
 
 
-class RegisterSample(Command[SampleView], type="sample.register", http=post("/samples", location="/samples/{sample_id}"), needs="samples:create"):
+class RegisterSample(
+    Command[SampleView],
+    type="sample.register",
+    http=post("/samples", location="/samples/{sample_id}"),
+    needs="samples:create",
+):
     """Accept one sample into the laboratory."""
 
     details: SampleDetails
 
 
 class ChangeSampleStatus(
-    Command[SampleView], type="sample.change_status", http=post("/samples/{sample_id}/status", status=200), needs="samples:update"
+    Command[SampleView],
+    type="sample.change_status",
+    http=post("/samples/{sample_id}/status", status=200),
+    needs="samples:update",
 ):
     """Move a sample along its life, with a reason."""
 
@@ -183,26 +191,40 @@ class MarkSamplesStored(Command[SamplesStored], type="sample.mark_stored"):
 # Queries
 
 
-class GetSample(Query[SampleView], type="sample.get", http=get("/samples/{sample_id}"), needs="samples:read"):
+class GetSample(
+    Query[SampleView], type="sample.get", http=get("/samples/{sample_id}"), needs="samples:read"
+):
     """Show a sample as it is, or as it was at a time."""
 
     sample_id: SampleId
     at: UtcTime | None = None
 
 
-class GetSampleByBarcode(Query[SampleView], type="sample.get_by_barcode", http=get("/samples/barcode/{barcode}"), needs="samples:read"):
+class GetSampleByBarcode(
+    Query[SampleView],
+    type="sample.get_by_barcode",
+    http=get("/samples/barcode/{barcode}"),
+    needs="samples:read",
+):
     """Show the sample that bears a barcode."""
 
     barcode: Barcode
 
 
-class GetSampleHistory(Query[SampleHistory], type="sample.history", http=get("/samples/{sample_id}/history"), needs="samples:read"):
+class GetSampleHistory(
+    Query[SampleHistory],
+    type="sample.history",
+    http=get("/samples/{sample_id}/history"),
+    needs="samples:read",
+):
     """Show everything that happened to a sample."""
 
     sample_id: SampleId
 
 
-class ListSamples(Query[Page[SampleView]], type="sample.list", http=get("/samples"), needs="samples:read"):
+class ListSamples(
+    Query[Page[SampleView]], type="sample.list", http=get("/samples"), needs="samples:read"
+):
     """List samples, newest first; withdrawn ones only when asked for by status."""
 
     status: SampleStatus | None = None
@@ -263,14 +285,40 @@ class BarcodeReleased(Event, type="sample.barcode_released", public=False):
     sample_id: SampleId
 
 
+class SubmissionRegistered(Event, type="sample.submission_registered", public=False):
+    """A part of a submission's rows became samples."""
+
+    submission_id: SubmissionId
+    first_row: int
+    samples: int
+
+
+class SubmissionWithdrawn(Event, type="sample.submission_withdrawn", public=False):
+    """A submission may register nothing any more."""
+
+    submission_id: SubmissionId
+
+
 # Refusals
+
+
+class SubmissionClosed(
+    Refusal,
+    code="sample.submission_closed",
+    status=409,
+    says="Submission {submission_id} was withdrawn; nothing more can be registered for it. Submit the manifest again.",
+):
+    """The submission was withdrawn before this came."""
+
+    submission_id: SubmissionId
 
 
 class BarcodeTaken(
     Refusal,
     code="sample.barcode_taken",
     status=409,
-    says="Barcode {barcode} already belongs to sample {sample_id}. Scan the tube again, or give it a new label.",
+    says="Barcode {barcode} already belongs to sample {sample_id}. "
+    "Scan the tube again, or give it a new label.",
 ):
     """The laboratory already has a sample with this barcode."""
 
@@ -293,7 +341,8 @@ class TransitionRefused(
     Refusal,
     code="sample.transition_refused",
     status=409,
-    says="Sample {sample_id} is {old_status} and cannot become {new_status}; from there it can become: {allowed}.",
+    says="Sample {sample_id} is {old_status} and cannot become {new_status}; "
+    "from there it can become: {allowed}.",
 ):
     """The sample's life does not allow this step."""
 

@@ -1,10 +1,11 @@
 """Storage: freezers, racks, boxes and positions; who holds which position, and for how long."""
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from contracts.errors import Refusal
+from contracts.errors import FieldError, Refusal
 from contracts.message import Command, Event, Query, get, post
 from contracts.types import (
     ActorId,
@@ -19,7 +20,6 @@ from contracts.types import (
     PageSize,
     SampleId,
     SampleType,
-    StrEnum,
     SubmissionId,
     UtcTime,
     Value,
@@ -28,7 +28,9 @@ from contracts.types import (
 )
 
 GridSide = Annotated[int, Field(ge=1, le=32)]
-PositionLabel = Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,2}[0-9]{2}$"), Field(examples=["A01"])]
+PositionLabel = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{1,2}[0-9]{2}$"), Field(examples=["A01"])
+]
 
 
 class ContainerKind(StrEnum):
@@ -143,7 +145,10 @@ class StorageCapacity(View):
 
 
 class CreateLocation(
-    Command[LocationView], type="storage.create_location", http=post("/storage/locations", location="/storage/locations/{location_id}"), needs="storage:update"
+    Command[LocationView],
+    type="storage.create_location",
+    http=post("/storage/locations", location="/storage/locations/{location_id}"),
+    needs="storage:update",
 ):
     """Name a place where freezers stand."""
 
@@ -151,7 +156,10 @@ class CreateLocation(
 
 
 class AddContainer(
-    Command[ContainerView], type="storage.add_container", http=post("/storage/containers", location="/storage/containers/{container_id}"), needs="storage:update"
+    Command[ContainerView],
+    type="storage.add_container",
+    http=post("/storage/containers", location="/storage/containers/{container_id}"),
+    needs="storage:update",
 ):
     """Put a freezer into a location, a rack into a freezer, or a box into a rack."""
 
@@ -193,7 +201,12 @@ class ReleasePositions(Command[ReservationView], type="storage.release_positions
 # Queries
 
 
-class ListLocations(Query[Page[LocationView]], type="storage.list_locations", http=get("/storage/locations"), needs="storage:read"):
+class ListLocations(
+    Query[Page[LocationView]],
+    type="storage.list_locations",
+    http=get("/storage/locations"),
+    needs="storage:read",
+):
     """List the places where freezers stand."""
 
     page: PageNumber = 1
@@ -201,13 +214,23 @@ class ListLocations(Query[Page[LocationView]], type="storage.list_locations", ht
     min_seq: MinSeq = 0
 
 
-class GetLocation(Query[LocationView], type="storage.get_location", http=get("/storage/locations/{location_id}"), needs="storage:read"):
+class GetLocation(
+    Query[LocationView],
+    type="storage.get_location",
+    http=get("/storage/locations/{location_id}"),
+    needs="storage:read",
+):
     """Show a place where freezers stand."""
 
     location_id: LocationId
 
 
-class ListContainers(Query[Page[ContainerView]], type="storage.list_containers", http=get("/storage/containers"), needs="storage:read"):
+class ListContainers(
+    Query[Page[ContainerView]],
+    type="storage.list_containers",
+    http=get("/storage/containers"),
+    needs="storage:read",
+):
     """List freezers, racks and boxes."""
 
     kind: ContainerKind | None = None
@@ -218,14 +241,24 @@ class ListContainers(Query[Page[ContainerView]], type="storage.list_containers",
     min_seq: MinSeq = 0
 
 
-class GetContainer(Query[ContainerView], type="storage.get_container", http=get("/storage/containers/{container_id}"), needs="storage:read"):
+class GetContainer(
+    Query[ContainerView],
+    type="storage.get_container",
+    http=get("/storage/containers/{container_id}"),
+    needs="storage:read",
+):
     """Show a freezer, rack or box as it is, or as it was at a time."""
 
     container_id: ContainerId
     at: UtcTime | None = None
 
 
-class GetGrid(Query[GridView], type="storage.grid", http=get("/storage/containers/{container_id}/grid"), needs="storage:read"):
+class GetGrid(
+    Query[GridView],
+    type="storage.grid",
+    http=get("/storage/containers/{container_id}/grid"),
+    needs="storage:read",
+):
     """Show a box position by position, as it is or as it was at a time."""
 
     container_id: ContainerId
@@ -233,14 +266,22 @@ class GetGrid(Query[GridView], type="storage.grid", http=get("/storage/container
 
 
 class FindSamplePosition(
-    Query[SamplePosition], type="storage.find_sample", http=get("/storage/samples/{sample_id}/position"), needs="storage:read"
+    Query[SamplePosition],
+    type="storage.find_sample",
+    http=get("/storage/samples/{sample_id}/position"),
+    needs="storage:read",
 ):
     """Say where a sample rests."""
 
     sample_id: SampleId
 
 
-class ListPositions(Query[Page[SamplePosition]], type="storage.list_positions", http=get("/storage/positions"), needs="storage:read"):
+class ListPositions(
+    Query[Page[SamplePosition]],
+    type="storage.list_positions",
+    http=get("/storage/positions"),
+    needs="storage:read",
+):
     """List the positions that a submission holds."""
 
     submission_id: SubmissionId
@@ -248,7 +289,12 @@ class ListPositions(Query[Page[SamplePosition]], type="storage.list_positions", 
     page_size: PageSize = 50
 
 
-class GetCapacity(Query[StorageCapacity], type="storage.capacity", http=get("/storage/capacity"), needs="storage:read"):
+class GetCapacity(
+    Query[StorageCapacity],
+    type="storage.capacity",
+    http=get("/storage/capacity"),
+    needs="storage:read",
+):
     """Show how full the laboratory is, temperature by temperature."""
 
 
@@ -260,6 +306,22 @@ class LocationCreated(Event, type="storage.location_created"):
 
     location_id: LocationId
     name: Name
+
+
+class LocationNameClaimed(Event, type="storage.location_name_claimed", public=False):
+    """A name belongs to one location."""
+
+    location_id: LocationId
+    name: Name
+
+
+class FreezerPlaced(Event, type="storage.freezer_placed", public=False):
+    """A location took a freezer in."""
+
+    location_id: LocationId
+    container_id: ContainerId
+    name: Name
+    """Of the freezer; no other freezer of the location has it."""
 
 
 class ContainerAdded(Event, type="storage.container_added"):
@@ -282,6 +344,8 @@ class ChildAdded(Event, type="storage.child_added", public=False):
 
     container_id: ContainerId
     child_id: ContainerId
+    name: Name
+    """Of the child; no other child of the same parent has it."""
 
 
 class ReservedPosition(Value):
@@ -342,7 +406,8 @@ class NoRoom(
     Refusal,
     code="storage.no_room",
     status=409,
-    says="At {zone} {needed} position(s) are needed and {free} are free. Add a box at {zone}, or free positions; then submit again.",
+    says="At {zone} {needed} position(s) are needed and {free} are free. "
+    "Add a box at {zone}, or free positions; then submit again.",
 ):
     """There is no room at a temperature."""
 
@@ -373,13 +438,33 @@ class LocationNotFound(
     location_id: LocationId
 
 
-class ContainerRefused(Refusal, code="storage.container_refused", status=422, says="{problem} {remedy}"):
+class ContainerRefused(
+    Refusal, code="storage.container_refused", status=422, says="{problem} {remedy}"
+):
     """The container cannot stand there."""
 
     field: str
     value: str | None
     problem: str
     remedy: str
+
+    def field_errors(self) -> list[FieldError]:
+        """Name the field at fault."""
+        return [
+            FieldError(field=self.field, value=self.value, problem=self.problem, remedy=self.remedy)
+        ]
+
+
+class LocationNameTaken(
+    Refusal,
+    code="storage.location_name_taken",
+    status=409,
+    says="There is a location {name} already ({location_id}). Use it, or choose another name.",
+):
+    """Another location has the name."""
+
+    name: Name
+    location_id: LocationId
 
 
 class ContainerFull(
@@ -394,7 +479,12 @@ class ContainerFull(
     capacity: int
 
 
-class NotABox(Refusal, code="storage.not_a_box", status=409, says="{name} is a {kind}; only boxes have positions. Ask for one of its boxes."):
+class NotABox(
+    Refusal,
+    code="storage.not_a_box",
+    status=409,
+    says="{name} is a {kind}; only boxes have positions. Ask for one of its boxes.",
+):
     """Only boxes have positions."""
 
     name: Name
@@ -405,12 +495,53 @@ class ReservationLost(
     Refusal,
     code="storage.reservation_lost",
     status=409,
-    says="The positions held for submission {submission_id} are {state}; they cannot be confirmed. Submit again.",
+    says="The positions held for submission {submission_id} are {state}; "
+    "they cannot be confirmed. Submit again.",
 ):
     """The positions are not held any more."""
 
     submission_id: SubmissionId
     state: str
+
+
+class ReservationOver(
+    Refusal,
+    code="storage.reservation_over",
+    status=409,
+    says="The reservation of submission {submission_id} is {state}; "
+    "a submission reserves once. Submit again.",
+):
+    """The submission has reserved before, and holds nothing any more."""
+
+    submission_id: SubmissionId
+    state: str
+
+
+class TooScattered(
+    Refusal,
+    code="storage.too_scattered",
+    status=409,
+    says="The free positions lie scattered over {boxes} boxes; one submission takes from at most "
+    "{boxes_max}. Add larger boxes, or submit in parts.",
+):
+    """The free positions are spread over more boxes than one decision can hold."""
+
+    boxes: int
+    boxes_max: int
+
+
+class SampleHasPosition(
+    Refusal,
+    code="storage.sample_has_position",
+    status=409,
+    says="Sample {sample_id} has position {position} of {path} already; a sample has one position. "
+    "Leave it out.",
+):
+    """The sample holds a position already."""
+
+    sample_id: SampleId
+    path: str
+    position: PositionLabel
 
 
 class SampleNotStored(

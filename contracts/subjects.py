@@ -3,6 +3,7 @@
 `tracseq.<kind>.<owner>.<verb>`; ids stand in log, saga and dead-letter subjects only.
 """
 
+import hashlib
 from uuid import UUID
 
 from contracts.message import Contract, Kind
@@ -25,7 +26,7 @@ SAGA_PARTITIONS = 4
 
 
 def of(contract: Contract, *, site: str = "main") -> str:
-    """Give the subject on which a message of this contract travels; `site` counts for lab events only."""
+    """Give the subject of a contract's messages; `site` counts for lab events only."""
     if contract.kind is Kind.LAB:
         return f"{ROOT}.lab.{site}.{contract.type}"
     return f"{ROOT}.{contract.kind}.{contract.type}"
@@ -57,7 +58,7 @@ def log_subjects(service: str) -> str:
 
 
 def log_of(service: str, aggregate: str, key: UUID | str) -> str:
-    """Give the subject of one aggregate's log; a dot in the key is escaped, since it would split the token."""
+    """Give the subject of one aggregate's log; a dot in the key would split it and is escaped."""
     return f"{ROOT}.log.{service}.{aggregate}.{str(key).replace('.', '%2E')}"
 
 
@@ -104,3 +105,8 @@ def dead(consumer: str) -> str:
 def commands_consumer(service: str) -> str:
     """Name the durable with which a service takes its commands."""
     return f"{service}-commands"
+
+
+def fingerprint(text: str) -> str:
+    """Give a short name for a text: 12 hexadecimal digits of its SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

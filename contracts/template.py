@@ -1,4 +1,4 @@
-"""Manifests: the table that a laboratory sends along with its samples, and what can be wrong with it."""
+"""Manifests: the table that a laboratory sends with its samples, and what can be wrong with it."""
 
 from typing import Annotated
 
@@ -102,14 +102,24 @@ class ValidateManifest(Command[ManifestValidated], type="template.validate_manif
     partial: bool = False
 
 
-class CheckManifest(Command[ManifestReport], type="template.check_manifest", http=post("/manifests/check", status=200), needs="samples:create"):
+class CheckManifest(
+    Command[ManifestReport],
+    type="template.check_manifest",
+    http=post("/manifests/check", status=200),
+    needs="samples:create",
+):
     """Dry run: say what a submission of this file would find."""
 
     file: FileRef
     sheet: Name | None = None
 
 
-class GetManifestTemplate(Query[ManifestTemplate], type="template.manifest_columns", http=get("/manifests/template"), needs="templates:read"):
+class GetManifestTemplate(
+    Query[ManifestTemplate],
+    type="template.manifest_columns",
+    http=get("/manifests/template"),
+    needs="templates:read",
+):
     """Show the columns that a manifest may have."""
 
 
@@ -117,8 +127,9 @@ class ManifestInvalid(
     Refusal,
     code="template.manifest_invalid",
     status=422,
-    says="{file}: {rejected} row(s) cannot be accepted, {count} problem(s) in all; each is listed with its remedy. "
-    "Nothing was registered. Mend the file and submit it again, or submit with partial=true to take the {accepted} valid row(s).",
+    says="{file}: {rejected} row(s) cannot be accepted, {count} problem(s) in all; "
+    "each is listed with its remedy. Nothing was registered. Mend the file and submit it again, "
+    "or submit with partial=true to take the {accepted} valid row(s).",
 ):
     """The manifest has rows that cannot be accepted."""
 

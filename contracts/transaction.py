@@ -1,6 +1,8 @@
 """Transactions: the processes that span services, as their sagas carry them."""
 
+from enum import StrEnum
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import Field
 
@@ -15,7 +17,6 @@ from contracts.types import (
     Page,
     PageNumber,
     PageSize,
-    StrEnum,
     TransactionId,
     UtcTime,
     Value,
@@ -32,12 +33,16 @@ class TransactionStatus(StrEnum):
     COMPENSATED = "compensated"
     """Everything that had been done was undone."""
     FAILED = "failed"
-    """Undoing could not finish: a person is needed."""
+    """It can neither finish nor be undone by itself: a person is needed."""
 
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen by itself."""
-        return self in {TransactionStatus.COMPLETED, TransactionStatus.COMPENSATED, TransactionStatus.FAILED}
+        return self in {
+            TransactionStatus.COMPLETED,
+            TransactionStatus.COMPENSATED,
+            TransactionStatus.FAILED,
+        }
 
 
 class StepStatus(StrEnum):
@@ -47,6 +52,8 @@ class StepStatus(StrEnum):
     ASKED = "asked"
     DONE = "done"
     REFUSED = "refused"
+    UNKNOWN = "unknown"
+    """Nobody said in time whether it was done."""
     SKIPPED = "skipped"
     UNDOING = "undoing"
     UNDONE = "undone"
@@ -62,8 +69,8 @@ class Failure(Value):
     title: str
     status: int
     detail: str
-    errors: list[FieldError] = []
-    data: dict[str, Any] = {}
+    errors: list[FieldError] = Field(default_factory=list[FieldError])
+    data: dict[str, Any] = Field(default_factory=dict[str, Any])
     """The refusal's own fields."""
 
 
@@ -101,6 +108,11 @@ class TransactionView(View):
         """Say why it did not complete, as problem details; None where it did or may yet."""
         if self.failure is None or not self.status.ended:
             return None
+        own: dict[str, Any] = {
+            "transaction_id": str(self.transaction_id),
+            "transaction_status": self.status,
+            "step": self.failure.step,
+        }
         return Problem(
             type=f"urn:tracseq:problem:{self.failure.code}",
             title=self.failure.title,
@@ -109,9 +121,7 @@ class TransactionView(View):
             code=self.failure.code,
             errors=self.failure.errors,
             trace_id=trace_id,
-            transaction_id=str(self.transaction_id),
-            transaction_status=self.status,
-            step=self.failure.step,
+            **own,
         )
 
 
@@ -150,16 +160,27 @@ class TransactionHistory(View):
 
 
 class GetTransaction(
-    Query[TransactionView], type="transaction.get", http=get("/transactions/{transaction_id}"), needs="transactions:read"
+    Query[TransactionView],
+    type="transaction.get",
+    http=get("/transactions/{transaction_id}"),
+    needs="transactions:read",
 ):
-    """Show a transaction as it is, or as it was at a time; with `wait_seconds`, once it ended or the wait is over."""
+    """Show a transaction as it is, or as it was at a time.
+
+    With `wait_seconds`, show it once it ended or the wait is over.
+    """
 
     transaction_id: TransactionId
     at: UtcTime | None = None
     wait_seconds: Annotated[float, Field(ge=0, le=60)] = 0
 
 
-class ListTransactions(Query[Page[TransactionView]], type="transaction.list", http=get("/transactions"), needs="transactions:read"):
+class ListTransactions(
+    Query[Page[TransactionView]],
+    type="transaction.list",
+    http=get("/transactions"),
+    needs="transactions:read",
+):
     """List transactions, newest first."""
 
     status: TransactionStatus | None = None
@@ -170,7 +191,10 @@ class ListTransactions(Query[Page[TransactionView]], type="transaction.list", ht
 
 
 class GetTransactionHistory(
-    Query[TransactionHistory], type="transaction.history", http=get("/transactions/{transaction_id}/history"), needs="transactions:read"
+    Query[TransactionHistory],
+    type="transaction.history",
+    http=get("/transactions/{transaction_id}/history"),
+    needs="transactions:read",
 ):
     """Show every transition of a transaction."""
 
@@ -178,9 +202,15 @@ class GetTransactionHistory(
 
 
 class ExportTransaction(
-    Query[dict[str, Any]], type="transaction.export", http=get("/transactions/{transaction_id}/export"), needs="transactions:read"
+    Query[dict[str, Any]],
+    type="transaction.export",
+    http=get("/transactions/{transaction_id}/export"),
+    needs="transactions:read",
 ):
-    """Give the whole history as `{"transaction_id": ..., "entries": [...]}`, fit for replay and verification anywhere."""
+    """Give the whole history, fit for replay and verification anywhere.
+
+    It is `{"transaction_id": ..., "entries": [...]}`.
+    """
 
     transaction_id: TransactionId
 
@@ -191,16 +221,20 @@ class ExportTransaction(
 class SubmitManifest(
     Command[SubmissionView],
     type="transaction.submit_manifest",
-    http=post("/submissions", status=202, location="/transactions/{transaction_id}", then=GetTransaction),
+    http=post(
+        "/submissions", status=202, location="/transactions/{transaction_id}", then=GetTransaction
+    ),
     needs="samples:create",
 ):
-    """Take a laboratory's manifest: every row becomes a stored sample, or nothing happens at all."""
+    """Take a laboratory's manifest: every row becomes a stored sample, or nothing happens."""
 
     file: FileRef
     sheet: Name | None = None
     partial: bool = False
     """Take the valid rows and leave the others out."""
-    emails: Annotated[list[EmailAddress], Field(max_length=100)] = []
+    emails: Annotated[list[EmailAddress], Field(max_length=100)] = Field(
+        default_factory=list[EmailAddress]
+    )
     """Who is told when the samples are stored."""
 
 
@@ -216,7 +250,7 @@ class TransactionStarted(Event, type="transaction.started"):
 
 
 class TransactionStepEnded(Event, type="transaction.step_ended"):
-    """One step was done, refused, skipped, undone, or is stuck."""
+    """One step was done, refused, given up, skipped, undone, or is stuck."""
 
     transaction_id: TransactionId
     saga_type: str
@@ -238,8 +272,59 @@ class TransactionEnded(Event, type="transaction.ended"):
 
     transaction_id: TransactionId
     saga_type: str
-    status: Literal[TransactionStatus.COMPLETED, TransactionStatus.COMPENSATED, TransactionStatus.FAILED]
+    status: Literal[
+        TransactionStatus.COMPLETED, TransactionStatus.COMPENSATED, TransactionStatus.FAILED
+    ]
     failure: Failure | None = None
+
+
+class SagaStarted(Event, type="transaction.saga_started", public=False):
+    """A saga began under this definition, with this message."""
+
+    transaction_id: TransactionId
+    definition_hash: str
+    steps: list[str]
+    """Their names, in order."""
+    message_type: str
+    message_version: int
+    message: dict[str, Any]
+
+
+class StepAsked(Event, type="transaction.step_asked", public=False):
+    """A participant was asked to do or undo a step; asked again, it gets the same command id."""
+
+    transaction_id: TransactionId
+    step: str
+    undo: bool
+    command_id: UUID
+    attempt: int
+    """1 for the first time in this direction."""
+    timer: str
+    """The timer that fires at the deadline."""
+    deadline: UtcTime
+
+
+class StepAnswered(Event, type="transaction.step_answered", public=False):
+    """A participant answered: with what it made (`output`), or with why it did not (`failure`)."""
+
+    transaction_id: TransactionId
+    step: str
+    undo: bool
+    command_id: UUID
+    output: dict[str, Any] | None = None
+    failure: Failure | None = None
+
+
+class StepPostponed(Event, type="transaction.step_postponed", public=False):
+    """A step will be asked again after a pause: nobody answered, or the participant was unwell."""
+
+    transaction_id: TransactionId
+    step: str
+    undo: bool
+    detail: str
+    timer: str
+    """The timer that ends the pause."""
+    until: UtcTime
 
 
 class SubmissionClaimed(Event, type="transaction.submission_claimed", public=False):
@@ -262,3 +347,19 @@ class TransactionNotFound(
     """The transaction is not known here."""
 
     transaction_id: TransactionId
+
+
+class StepUnanswered(
+    Refusal,
+    code="transaction.step_unanswered",
+    status=504,
+    says="Step {step} was asked {attempts} time(s) and nobody answered within "
+    "{within_seconds:g} s each time. See whether the service that owns {command_type} is well; "
+    "then submit again.",
+):
+    """A step of a process was not answered in time."""
+
+    step: str
+    command_type: str
+    attempts: int
+    within_seconds: float

@@ -1,7 +1,7 @@
 """The constrained types of the laboratory: what a barcode, a zone, a volume may be.
 
-Values are normalised here once (a scanned barcode with a zero-width space is the barcode), and refused
-here once. No message is defined here.
+Values are normalised here once (a scanned barcode with a zero-width space is the barcode), and
+refused here once. No message is defined here.
 """
 
 import hashlib
@@ -13,7 +13,15 @@ from enum import StrEnum
 from typing import Annotated, Generic, NewType, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 ItemT = TypeVar("ItemT")
 
@@ -28,7 +36,7 @@ _INVISIBLE = re.compile("[\\u200b-\\u200f\\u2060\\ufeff\\u00ad\\s]+")
 
 
 def normalise_barcode(value: object) -> object:
-    """Read a barcode as a scanner or a spreadsheet gives it: NFKC, nothing invisible, upper case."""
+    """Read a barcode as scanners and spreadsheets give it: NFKC, nothing invisible, upper case."""
     if not isinstance(value, str):
         return value
     return _INVISIBLE.sub("", unicodedata.normalize("NFKC", value)).upper()
@@ -38,7 +46,10 @@ Barcode = Annotated[
     str,
     BeforeValidator(normalise_barcode),
     StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9_.\-]{1,49}$"),
-    Field(description="2 to 50 of A-Z 0-9 - _ . ; scans are normalised first", examples=["LAB-2026-000123"]),
+    Field(
+        description="2 to 50 of A-Z 0-9 - _ . ; scans are normalised first",
+        examples=["LAB-2026-000123"],
+    ),
 ]
 
 
@@ -57,9 +68,13 @@ Reason = Annotated[str, StringConstraints(min_length=3, max_length=500)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 VolumeUl = Annotated[Decimal, Field(gt=0, le=Decimal(1_000_000), max_digits=12, decimal_places=4)]
-ConcentrationNgPerUl = Annotated[Decimal, Field(ge=0, le=Decimal(100_000), max_digits=12, decimal_places=4)]
+ConcentrationNgPerUl = Annotated[
+    Decimal, Field(ge=0, le=Decimal(100_000), max_digits=12, decimal_places=4)
+]
 QualityScore = Annotated[Decimal, Field(ge=0, le=Decimal(10), max_digits=6, decimal_places=3)]
-Celsius = Annotated[Decimal, Field(ge=Decimal(-273), le=Decimal(200), max_digits=7, decimal_places=3)]
+Celsius = Annotated[
+    Decimal, Field(ge=Decimal(-273), le=Decimal(200), max_digits=7, decimal_places=3)
+]
 
 
 class SampleType(StrEnum):
@@ -127,7 +142,7 @@ class View(BaseModel):
 
 
 class FileRef(Value):
-    """A file in the object store `files`, named by its content; messages carry this, never the bytes."""
+    """A file in the object store, named by its content; messages carry this, never the bytes."""
 
     sha256: Sha256
     size_bytes: Annotated[int, Field(ge=0)]
@@ -149,15 +164,19 @@ PageNumber = Annotated[int, Field(ge=1, le=100_000)]
 PageSize = Annotated[int, Field(ge=1, le=1_000)]
 MinSeq = Annotated[
     int,
-    Field(ge=0, description="wait until the list has seen this log sequence: the token that a command's answer carries"),
+    Field(
+        ge=0,
+        description="wait until the list has seen this log sequence: "
+        "the token that a command's answer carries",
+    ),
 ]
 
 
 def derive_id(parent: UUID, *parts: object) -> UUID:
     """Make a UUIDv7 that is always the same for the same parent and parts.
 
-    The time stays the parent's; the 74 random bits come from SHA-256. So the work that follows from one
-    decision can name what it makes, and a repetition names the same.
+    The time stays the parent's; the 74 random bits come from SHA-256. So the work that follows from
+    one decision can name what it makes, and a repetition names the same.
     """
     digest = hashlib.sha256("\x1f".join([parent.hex, *map(str, parts)]).encode()).digest()
     bits = int.from_bytes(digest[:16]) & ((1 << 80) - 1)

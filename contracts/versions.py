@@ -1,6 +1,7 @@
 """Old versions of messages, read as today's: pure upcasters, one step each.
 
-Logs live for ever, so a version that was ever written stays readable. Nothing is ever written downwards.
+Logs live for ever, so a version that was ever written stays readable. Nothing is ever written
+downwards.
 """
 
 from collections.abc import Callable
@@ -40,10 +41,16 @@ def upgrade(message_type: str, data: Data, *, version: int, to: int) -> Data:
         UnknownVersionError: the version is newer than `to`, or a step is missing.
     """
     if version > to:
-        raise UnknownVersionError(f"{message_type} version {version} is newer than {to}, the newest known here: deploy the newer contracts first")
+        raise UnknownVersionError(
+            f"{message_type} version {version} is newer than {to}, the newest known here: "
+            "deploy the newer contracts first"
+        )
     for step in range(version, to):
         upcaster = UPCASTERS.get((message_type, step))
         if upcaster is None:
-            raise UnknownVersionError(f"{message_type} has no upcaster from version {step}: register one in contracts/versions.py")
+            raise UnknownVersionError(
+                f"{message_type} has no upcaster from version {step}: "
+                "register one in contracts/versions.py"
+            )
         data = upcaster(data)
     return data

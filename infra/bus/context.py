@@ -1,8 +1,11 @@
 """Under which circumstances a message is handled: who asked, when, because of what."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from contracts.types import derive_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +32,11 @@ class Context:
     saga: SagaStep | None = None
     traceparent: str | None = None
     deadline: datetime | None = None
+
+    def derive(self, *parts: object) -> UUID:
+        """Name something that this message makes: the same at every delivery of it."""
+        try:
+            parent = UUID(self.message_id)
+        except ValueError:
+            parent = UUID(bytes=hashlib.sha256(self.message_id.encode()).digest()[:16])
+        return derive_id(parent, *parts)

@@ -1,0 +1,70 @@
+"""What an aggregate is: a name, a state, and a pure fold over the entries of its log. Nothing is loaded here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from contracts import subjects
+from contracts.entry import GENESIS, Entry
+from contracts.errors import Refusal
+from contracts.message import Event
+
+StateT = TypeVar("StateT", bound=BaseModel)
+
+Decision = Sequence[Event] | Refusal
+Decide = Callable[[StateT | None], Decision]
+
+CAUSES_MAX = 32
+"""Commands remembered per loaded aggregate; older ones are looked up in its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate(Generic[StateT]):
+    """One kind of aggregate."""
+
+    service: str
+    name: str
+    state: type[StateT]
+    evolve: Callable[[StateT | None, Event, Entry], StateT | None]
+    """Pure: the state before (None: it does not exist), an event, the entry that holds it -> the state after."""
+
+    def subject(self, key: UUID | str) -> str:
+        """Give the subject of one aggregate's log."""
+        return subjects.log_of(self.service, self.name, key)
+
+    def key_of(self, subject: str) -> str | None:
+        """Give the key that a log subject names; None where it is another kind's."""
+        prefix = subjects.log_of(self.service, self.name, "")
+        return subject[len(prefix) :].replace("%2E", ".") if subject.startswith(prefix) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[StateT]):
+    """An aggregate as its log has it."""
+
+    key: str
+    state: StateT | None
+    seq: int = 0
+    """Stream sequence of its newest entry; 0 where it has none."""
+    number: int = 0
+    hash: str = GENESIS
+    causes: tuple[str, ...] = ()
+    """The newest causes, at most `CAUSES_MAX`."""
+
+
+def fold(kind: Aggregate[StateT], loaded: Loaded[StateT], entry: Entry) -> Loaded[StateT]:
+    """Apply one more entry."""
+    state = loaded.state
+    for event in entry.events:
+        state = kind.evolve(state, event, entry)
+    return replace(
+        loaded,
+        state=state,
+        seq=entry.seq,
+        number=entry.number,
+        hash=entry.hash,
+        causes=(*loaded.causes[-(CAUSES_MAX - 1) :], entry.cause),
+    )

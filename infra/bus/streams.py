@@ -1,0 +1,215 @@
+"""Every stream, consumer and bucket, with every limit: the one list that the provisioner makes true.
+
+Services bind to these with `declare=False` and never create one themselves.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+
+from contracts import catalog, subjects
+from contracts.message import Kind
+
+DAY_SECONDS = 86_400
+ACK_WAIT_SECONDS = 2.5
+"""Short, so that what a killed process held is taken up within 3 s; long handlers say that they are at work."""
+DELIVER_MAX = 1_000
+"""The broker's own cap: the project's middleware gives up long before (see `retry.py`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """One stream and its limits; -1 or 0 where there is none."""
+
+    name: str
+    subjects: tuple[str, ...]
+    what: str
+    work_queue: bool = False
+    max_age_days: float = 0
+    max_bytes: int = -1
+    duplicate_window_seconds: float = 120
+    discard_new: bool = False
+    deny_delete: bool = False
+    atomic: bool = False
+    schedules: bool = False
+
+    def config(self, replicas: int) -> StreamConfig:
+        """Say it as JetStream wants to hear it."""
+        return StreamConfig(
+            name=self.name,
+            description=self.what,
+            subjects=list(self.subjects),
+            retention=RetentionPolicy.WORK_QUEUE if self.work_queue else RetentionPolicy.LIMITS,
+            discard=DiscardPolicy.NEW if self.discard_new else DiscardPolicy.OLD,
+            max_age=self.max_age_days * DAY_SECONDS,
+            max_bytes=self.max_bytes,
+            max_msgs=-1,
+            storage=StorageType.FILE,
+            num_replicas=replicas,
+            duplicate_window=self.duplicate_window_seconds,
+            deny_delete=self.deny_delete,
+            allow_direct=True,
+            allow_atomic=self.atomic or None,
+            allow_msg_schedules=self.schedules or None,
+            allow_msg_ttl=self.schedules or None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumer:
+    """One durable pull consumer and its limits."""
+
+    name: str
+    stream: str
+    filter: str
+    ack_pending_max: int = 256
+
+    def config(self) -> ConsumerConfig:
+        """Say it as JetStream wants to hear it."""
+        return ConsumerConfig(
+            durable_name=self.name,
+            filter_subject=self.filter,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT_SECONDS,
+            max_deliver=DELIVER_MAX,
+            max_ack_pending=self.ack_pending_max,
+            deliver_policy=DeliverPolicy.ALL,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """One key-value bucket."""
+
+    name: str
+    what: str
+    ttl_seconds: float = 0
+    atomic: bool = field(default=False)
+
+
+COMMAND_WINDOW_SECONDS = 600.0
+"""How long the broker itself recognises a command that is sent again; afterwards its recorded outcome does."""
+
+LOG_OWNERS: tuple[str, ...] = tuple(sorted({e.contract.owner for e in catalog.EVENTS.values()} | {"transaction"}))
+COMMAND_OWNERS: tuple[str, ...] = tuple(sorted({c.contract.owner for c in catalog.COMMANDS.values()}))
+
+STREAMS: tuple[Stream, ...] = (
+    *(
+        Stream(
+            name=subjects.log_stream(owner),
+            subjects=(subjects.log_subjects(owner),),
+            what=f"The truth of the {owner} service: one subject per aggregate.",
+            deny_delete=True,
+            atomic=True,
+        )
+        for owner in LOG_OWNERS
+    ),
+    *(
+        Stream(
+            name=subjects.saga_stream(p),
+            subjects=(subjects.saga_subjects(p),),
+            what=f"Saga logs and their timers, partition {p} of {subjects.SAGA_PARTITIONS}.",
+            schedules=True,
+        )
+        for p in range(subjects.SAGA_PARTITIONS)
+    ),
+    Stream(
+        name=subjects.COMMANDS,
+        subjects=(subjects.every(Kind.COMMAND),),
+        what="Durable commands, until a service has dealt with them.",
+        work_queue=True,
+        max_age_days=7,
+        max_bytes=4 << 30,
+        discard_new=True,
+        duplicate_window_seconds=COMMAND_WINDOW_SECONDS,
+    ),
+    Stream(
+        name=subjects.EVENTS,
+        subjects=(subjects.every(Kind.EVENT),),
+        what="Facts for everyone.",
+        max_age_days=90,
+        deny_delete=True,
+        atomic=True,
+        duplicate_window_seconds=600,
+    ),
+    Stream(
+        name=subjects.REPLIES,
+        subjects=(subjects.every("rpl"),),
+        what="Outcomes of saga steps.",
+        work_queue=True,
+        max_age_days=7,
+        max_bytes=4 << 30,
+        discard_new=True,
+        duplicate_window_seconds=600,
+    ),
+    Stream(
+        name=subjects.LAB,
+        subjects=(subjects.every(Kind.LAB),),
+        what="Raw facts from the bench.",
+        max_age_days=365,
+        duplicate_window_seconds=3_600,
+    ),
+    Stream(
+        name=subjects.DEAD,
+        subjects=(subjects.every("dlq"),),
+        what="What a consumer could not handle, with the reason.",
+        max_age_days=180,
+        duplicate_window_seconds=600,
+    ),
+    Stream(
+        name=subjects.ADVISORIES,
+        subjects=(
+            "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
+            "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>",
+        ),
+        what="The safety net: deliveries that ended before middleware saw them.",
+        max_age_days=14,
+    ),
+)
+
+CONSUMERS: tuple[Consumer, ...] = (
+    *(
+        Consumer(name=subjects.commands_consumer(owner), stream=subjects.COMMANDS, filter=subjects.commands_of(owner))
+        for owner in COMMAND_OWNERS
+    ),
+    Consumer(name="transaction-replies", stream=subjects.REPLIES, filter=subjects.every("rpl"), ack_pending_max=1_024),
+    *(
+        Consumer(name=f"transaction-due-{p}", stream=subjects.saga_stream(p), filter=subjects.saga_subjects(p, "due.>"))
+        for p in range(subjects.SAGA_PARTITIONS)
+    ),
+    Consumer(
+        name="event-sweeper", stream=subjects.ADVISORIES, filter="$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
+    ),
+)
+
+BUCKETS: tuple[Bucket, ...] = (
+    Bucket(name=subjects.OUTCOMES_BUCKET, what="The recorded outcome of each command.", ttl_seconds=DAY_SECONDS),
+    Bucket(name=subjects.SNAPSHOTS_BUCKET, what="Folded states of long logs, and positions."),
+    Bucket(name=subjects.LEASES_BUCKET, what="Who owns a partition.", ttl_seconds=10),
+)
+
+
+def consumer(name: str) -> Consumer:
+    """Find a declared consumer.
+
+    Raises:
+        LookupError: none has this name.
+    """
+    for declared in CONSUMERS:
+        if declared.name == name:
+            return declared
+    raise LookupError(f"no consumer {name!r} is declared in infra/bus/streams.py")
+
+
+def summary() -> list[dict[str, Any]]:
+    """List what is declared, for people to read."""
+    return [{"stream": s.name, "subjects": list(s.subjects), "what": s.what} for s in STREAMS]

@@ -1,0 +1,61 @@
+"""Folded states of long logs, so that loading one reads its tail only. Losing them costs time, nothing else."""
+
+import json
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import structlog
+from pydantic import BaseModel
+
+from contracts import subjects
+from contracts.errors import Retryable
+from infra.bus.connection import Connection
+from contracts.aggregate import Aggregate, Loaded, StateT
+
+log = structlog.get_logger(__name__)
+
+SNAPSHOT_EVERY = 200
+"""Entries of one aggregate between two snapshots."""
+
+
+@cache
+def _shape(state: type[BaseModel]) -> str:
+    # Part of the key: a snapshot of an older shape is not found, and not needed.
+    return subjects.fingerprint(json.dumps(state.model_json_schema(), sort_keys=True))
+
+
+class Snapshots:
+    """The bucket `snapshots`: one value per aggregate."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Use a connection; nothing is read yet."""
+        self._connection = connection
+        self._stream = f"KV_{subjects.SNAPSHOTS_BUCKET}"
+
+    def _subject(self, kind: Aggregate[Any], key: UUID | str) -> str:
+        token = str(key).replace(".", "=")
+        return f"$KV.{subjects.SNAPSHOTS_BUCKET}.{kind.service}.{kind.name}.{_shape(kind.state)}.{token}"
+
+    async def get(self, kind: Aggregate[StateT], key: UUID | str) -> Loaded[StateT] | None:
+        """Read the newest snapshot of an aggregate; None where there is none."""
+        raw = await self._connection.last(self._stream, self._subject(kind, key))
+        if raw is None or not raw.body:
+            return None
+        document = json.loads(raw.body)
+        state = kind.state.model_validate(document["state"]) if document["state"] is not None else None
+        return Loaded(str(key), state, document["seq"], document["number"], document["hash"], tuple(document["causes"]))
+
+    async def put(self, kind: Aggregate[Any], loaded: Loaded[Any]) -> None:
+        """Keep a snapshot; failing to is no failure, the log is complete without it."""
+        document = {
+            "state": loaded.state.model_dump(mode="json") if loaded.state is not None else None,
+            "seq": loaded.seq,
+            "number": loaded.number,
+            "hash": loaded.hash,
+            "causes": loaded.causes,
+        }
+        try:
+            await self._connection.publish(self._subject(kind, loaded.key), json.dumps(document).encode())
+        except Retryable as error:
+            log.warning("snapshot.not_kept", aggregate=kind.name, key=loaded.key, error=repr(error))

@@ -1,0 +1,8 @@
+"""The life of services: build, start, be ready, drain, stop; one per process or all in one."""
+
+from infra.bus.handler import Handler, handle
+from infra.runtime.platform import Platform
+from infra.runtime.run import Blueprint, Fleet, run, serve_all
+from infra.runtime.service import Build, Service
+
+__all__ = ["Blueprint", "Build", "Fleet", "Handler", "Platform", "Service", "handle", "run", "serve_all"]

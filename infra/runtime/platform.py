@@ -1,0 +1,53 @@
+"""What infra gives one service: its bus, its log, its store, the time, new ids. Opened and closed together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+from uuid import UUID
+
+from infra.bus.bus import Bus
+from infra.bus.connection import Connection
+from infra.clock import SYSTEM, Clock
+from infra.ids import new_id
+from infra.log.log import Log
+from infra.settings import CommonSettings
+from infra.store.client import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """One service's share of the plumbing."""
+
+    service: str
+    common: CommonSettings
+    connection: Connection
+    bus: Bus
+    log: Log
+    store: Store
+    clock: Clock = SYSTEM
+    ids: Callable[[], UUID] = new_id
+
+    @classmethod
+    async def open(cls, service: str, common: CommonSettings, *, clock: Clock = SYSTEM) -> Self:
+        """Connect.
+
+        Raises:
+            BrokerUnavailable: NATS does not answer. (A store that does not is no obstacle: lists answer 503.)
+        """
+        connection = await Connection.connect(common.nats_url, service)
+        bus = Bus(connection, source=service, clock=clock)
+        await bus.start()
+        return cls(
+            service=service,
+            common=common,
+            connection=connection,
+            bus=bus,
+            log=Log(connection, service, clock=clock),
+            store=Store(common.mongo_url, f"{common.mongo_database_prefix}_{service}"),
+            clock=clock,
+        )
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self.bus.close()
+        await self.store.close()

@@ -1,0 +1,92 @@
+"""Run services until told to stop: one as a process of its own, or all of them in one event loop."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+import uvloop
+
+from infra.http.metrics import HttpMetrics
+from infra.bus.connection import BrokerUnavailable
+from infra.runtime.platform import Platform
+from infra.runtime.running import Running
+from infra.runtime.service import Build
+from infra.settings import CommonSettings, ServiceSettings
+from infra.store import tracing as store_tracing
+from infra.telemetry import logs, metrics, tracing
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """How to make one service."""
+
+    name: str
+    build: Build[Any]
+    settings: ServiceSettings
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Services that run together in this process."""
+
+    common: CommonSettings
+    running: list[Running] = field(default_factory=list[Running])
+
+    async def start(self, blueprints: Sequence[Blueprint]) -> None:
+        """Build and start; what was started is stopped again where one does not come up."""
+        http_metrics = HttpMetrics(metrics.registry())
+        try:
+            for blueprint in blueprints:
+                tracing.configure(blueprint.name, self.common.otlp_endpoint, self.common.trace_ratio)
+            store_tracing.instrument(tracing.provider_for(blueprints[0].name))
+            for blueprint in blueprints:
+                platform = await Platform.open(blueprint.name, self.common)
+                service = blueprint.build(blueprint.settings, platform)
+                running = Running(service, http_metrics=http_metrics)
+                self.running.append(running)
+                await running.start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Drain and stop, the last started first."""
+        while self.running:
+            await self.running.pop().stop()
+        tracing.shutdown()
+
+
+async def serve_all(blueprints: Sequence[Blueprint], common: CommonSettings, stop: asyncio.Event) -> None:
+    """Run services in this event loop until `stop` is set."""
+    fleet = Fleet(common)
+    await fleet.start(blueprints)
+    try:
+        await stop.wait()
+    finally:
+        await fleet.stop()
+
+
+def run(name: str, build: Build[Any], settings: type[ServiceSettings]) -> None:
+    """Run one service as this process, until SIGTERM or Ctrl-C; exits with 1 where it cannot start."""
+    common = CommonSettings()
+    logs.configure(level=common.log_level, fmt=common.log_format)
+    blueprint = Blueprint(name, build, settings())  # pyright: ignore[reportCallIssue] - fields come from the environment
+    try:
+        uvloop.run(_until_signal([blueprint], common))
+    except (BrokerUnavailable, OSError) as error:
+        log.error("service.cannot_start", service=name, error=str(error))  # noqa: TRY400 - the text says it all
+        sys.exit(1)
+
+
+async def _until_signal(blueprints: Sequence[Blueprint], common: CommonSettings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve_all(blueprints, common, stop)

@@ -1,0 +1,128 @@
+"""One service, running: started in the order in which its parts need each other, stopped in the reverse.
+
+Readiness is the sum of what the service needs at the moment; liveness asks nothing. A loop that fails is
+logged and started again: it never takes the service along.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+
+import structlog
+
+from contracts import catalog, subjects
+from contracts.errors import Retryable
+from infra.bus.consumer import Consumers
+from infra.bus.server import Server
+from infra.bus.streams import consumer
+from infra.http.app import App
+from infra.http.asking import Asking
+from infra.http.binding import routes
+from infra.http.health import health_routes
+from infra.http.metrics import HttpMetrics
+from infra.http.operations import operations_route
+from infra.http.server import HttpServer
+from infra.runtime.service import Check, Service
+
+log = structlog.get_logger(__name__)
+
+TASK_RESTART_SECONDS = 1.0
+
+
+class BrokerDownError(RuntimeError):
+    """NATS cannot be reached."""
+
+
+class Running:
+    """Starts, watches and stops one service."""
+
+    def __init__(self, service: Service, *, http_metrics: HttpMetrics, http_port: int | None = None) -> None:
+        """Put the service's parts together; nothing is started."""
+        self.service = service
+        platform = service.platform
+        self._server = Server(platform.connection, service.name, service.handlers, clock=platform.clock)
+        self._consumers = Consumers(platform.common.nats_url, service.name, platform.connection)
+        if self._server.has_commands:
+            declared = consumer(subjects.commands_consumer(service.name))
+            self._consumers.add(declared, self._server.on_command, on_dead=self._server.on_dead)
+        for declared, handle in service.consumers:
+            self._consumers.add(declared, handle)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._app = self._make_app(http_metrics)
+        self.http = HttpServer(
+            self._app,
+            host=platform.common.http_host,
+            port=service.settings.http_port if http_port is None else http_port,
+            on_stop=self._app.stop,
+        )
+
+    def _make_app(self, http_metrics: HttpMetrics) -> App:
+        service, bus = self.service, self.service.platform.bus
+        asking = Asking(ask=bus.ask, files=bus.files, clock=service.platform.clock)
+        own = [c for c in (*catalog.COMMANDS.values(), *catalog.QUERIES.values()) if c.contract.owner == service.name]
+        everything = [
+            *service.routes,
+            *routes(own, asking),
+            *health_routes(name=service.name, version=version("tracseq"), checks=self._checks(), clock=service.platform.clock),
+            http_metrics.route(),
+        ]
+        if own:
+            everything.append(operations_route(bus.outcome))
+        return App(service.name, everything, metrics=http_metrics, clock=service.platform.clock)
+
+    def _checks(self) -> dict[str, Check]:
+        checks: dict[str, Check] = {"nats": self._check_nats, "consumers": self._check_consumers}
+        if self.service.projections:
+            checks["store"] = self.service.platform.store.ping
+        return checks | dict(self.service.checks)
+
+    async def _check_nats(self) -> None:
+        if not self.service.platform.connection.connected:
+            raise BrokerDownError("NATS cannot be reached")
+
+    async def _check_consumers(self) -> None:
+        await self._consumers.check(self.service.platform.clock.monotonic())
+
+    async def start(self) -> None:
+        """Start everything; returns when commands, queries and requests are taken.
+
+        Raises:
+            MissingStream: the provisioner has not run.
+            PortTakenError: another process listens on the service's port.
+        """
+        service = self.service
+        for projector in service.projections:
+            self._spawn(f"project {projector.name}", projector.run)
+        for number, forwarder in enumerate(service.forwarders):
+            self._spawn(f"forward {number}", forwarder.run)
+        for name, task in service.tasks.items():
+            self._spawn(name, task)
+        await self._server.start()
+        await self._consumers.start()
+        await self.http.start()
+        log.info("service.started", service=service.name, url=self.http.url)
+
+    def _spawn(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(self._keep_running(name, run), name=f"{self.service.name}: {name}"))
+
+    async def _keep_running(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await run()
+                log.warning("task.ended", service=self.service.name, task=name)
+            except Retryable as error:
+                log.info("task.again", service=self.service.name, task=name, error=repr(error))
+            except Exception:
+                log.exception("task.failed", service=self.service.name, task=name)
+            await self.service.platform.clock.sleep(TASK_RESTART_SECONDS)
+
+    async def stop(self) -> None:
+        """Take nothing more, finish what is under way within the drain time, then stop."""
+        await self.http.stop()
+        await self._consumers.stop()
+        await self._server.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.service.platform.close()
+        log.info("service.stopped", service=self.service.name)

@@ -1,0 +1,41 @@
+"""What every service must be told from outside: addresses, limits, how much to say. Units are in the names.
+
+Read from the environment: `TRACSEQ_...` for what is common, `TRACSEQ_<SERVICE>_...` for a service's own.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Profile = Literal["dev", "safe", "ha"]
+
+
+class CommonSettings(BaseSettings):
+    """What all services share."""
+
+    model_config = SettingsConfigDict(env_prefix="TRACSEQ_", frozen=True, extra="ignore")
+
+    nats_url: str = "nats://127.0.0.1:4222"
+    mongo_url: str = "mongodb://127.0.0.1:27017/?retryWrites=false"
+    mongo_database_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")] = "tracseq"
+    http_host: str = "127.0.0.1"
+    profile: Profile = "dev"
+    """How durable the broker is; `dev` survives any process kill, `safe` a power cut, `ha` a machine."""
+    environment: Literal["development", "staging", "production"] = "development"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    otlp_endpoint: str | None = None
+    """Where traces go, such as `http://127.0.0.1:4318`; none are kept without it."""
+    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    drain_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """How long a service may finish what is under way when it is told to stop."""
+
+
+class ServiceSettings(BaseSettings):
+    """What one service is told; subclasses add their own and set their prefix."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    http_port: Annotated[int, Field(ge=0, le=65_535)]
+    """0 takes any free port."""

@@ -1,0 +1,68 @@
+# The project's recipes. `./dev RECIPE` runs them from a clean clone; `just RECIPE` inside .venv.
+# Arguments travel as "$@", so that spaces in them survive.
+
+set positional-arguments
+
+export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
+
+# What the linters, the formatter and mypy look at.
+code := "contracts infra sagas services bench tests dev"
+
+[private]
+default:
+    @just --justfile '{{ justfile() }}' --list
+
+[doc("Carry manifests through a laboratory of your own, from HTTP to the boxes, and check all of it")]
+[group("use")]
+demo *args:
+    @exec tracseq demo "$@"
+
+[doc("Start broker, document store and every service; Ctrl-C drains them")]
+[group("use")]
+up *args:
+    @exec tracseq up "$@"
+
+[doc("Measure against floors and targets: `bench house --json`")]
+[group("use")]
+bench NAME *args:
+    @exec python -m bench "$@"
+
+[doc("Run the tests, two processes beside each other: `test tests/contracts -k golden`")]
+[group("check")]
+test *args:
+    @exec pytest -n 2 "$@"
+
+[doc("Everything a change must pass: linters, layers, types, tests")]
+[group("check")]
+check: lint types test
+
+[doc("Linters, formatting and the layers of the architecture")]
+[group("check")]
+lint:
+    ruff check {{ code }}
+    ruff format --check {{ code }}
+    lint-imports
+
+[doc("Both type checkers, strict")]
+[group("check")]
+types:
+    mypy
+    pyright
+
+[doc("Format the code and mend what the linter can")]
+[group("change")]
+format:
+    ruff format {{ code }}
+    ruff check --fix {{ code }}
+
+[doc("Write the contracts as AsyncAPI, OpenAPI and JSON Schemas")]
+[group("change")]
+contracts-export *args:
+    @exec tracseq contracts export "$@"
+
+# uv is not part of the environment, since only this recipe needs it (docs/dependencies.md).
+[doc("Resolve the dependencies anew into requirements.lock, with hashes (needs uv on PATH)")]
+[group("change")]
+lock *args:
+    uv pip compile pyproject.toml --extra embedded --group dev --generate-hashes \
+        -o requirements.lock --python-version 3.11 "$@"

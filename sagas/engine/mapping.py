@@ -1,0 +1,190 @@
+"""Where the fields of a step's command come from: references that are data, resolved by name.
+
+A reference can be described (for the definition's hash), checked (by the validator) and evaluated
+(by the machine). It holds no code: there is no expression language, and there are no lambdas.
+"""
+
+import string
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Protocol, cast
+from uuid import UUID
+
+from pydantic_core import to_jsonable_python
+
+SAGA_ID_FIELDS: Final = frozenset({"submission_id", "transaction_id"})
+"""Fields of these names are the saga's own id where nothing else fills them."""
+
+
+class Origin(StrEnum):
+    """What a reference reads from."""
+
+    SAGA = "saga"
+    START = "start"
+    STEP = "step"
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One value that exists when the command is made."""
+
+    origin: Origin
+    step: str = ""
+    """The step whose answer is read; empty for the other origins."""
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A sentence with one reference per `{}`."""
+
+    template: str
+    refs: tuple[Ref, ...]
+
+    @property
+    def blanks(self) -> int:
+        """How many references the template asks for."""
+        return sum(field is not None for _, field, _, _ in string.Formatter().parse(self.template))
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A value that the definition itself gives, as JSON."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """An object, member by member."""
+
+    members: tuple[tuple[str, "Fill"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOf:
+    """The first of these that exists."""
+
+    fills: tuple["Fill", ...]
+
+
+Fill = Ref | Text | Const | Group | FirstOf
+
+SAGA_ID: Final = Ref(Origin.SAGA)
+"""The id of the saga itself."""
+
+
+def start(path: str) -> Ref:
+    """Refer to a field of the start message: `start("file.name")`."""
+    return Ref(Origin.START, path=tuple(path.split(".")))
+
+
+def out(path: str) -> Ref:
+    """Refer to a field of an earlier step's answer: `out("validate.rows")`."""
+    step, _, field = path.partition(".")
+    return Ref(Origin.STEP, step, tuple(field.split(".")))
+
+
+def text(template: str, *refs: Ref) -> Text:
+    """Write references into a sentence: `text("{} samples", out("validate.accepted"))`."""
+    return Text(template, refs)
+
+
+def to_fill(given: object) -> Fill:
+    """Read what stands in a definition's `given`: a reference, an object of such, or a constant."""
+    if isinstance(given, Ref | Text):
+        return given
+    if isinstance(given, Mapping):
+        members = cast("Mapping[str, object]", given)
+        return Group(tuple((name, to_fill(value)) for name, value in members.items()))
+    return Const(to_jsonable_python(given))
+
+
+class Known(Protocol):
+    """What references are evaluated against: a saga's state."""
+
+    @property
+    def saga_id(self) -> UUID: ...  # noqa: D102 - named for what it is
+    @property
+    def message(self) -> Mapping[str, Any]: ...  # noqa: D102 - the start message, as JSON
+    def output(self, step: str) -> Mapping[str, Any] | None: ...  # noqa: D102 - a step's answer
+
+
+class Missing:
+    """The type of `MISSING`."""
+
+
+MISSING: Final = Missing()
+"""What a reference evaluates to where the value is not there."""
+
+
+def evaluate(fill: Fill, known: Known) -> Any:  # noqa: ANN401 - any JSON value
+    """Give the JSON value, or `MISSING`."""
+    match fill:
+        case Ref():
+            return _read(fill, known)
+        case Const():
+            return fill.value
+        case Text():
+            values = [_read(ref, known) for ref in fill.refs]
+            return MISSING if MISSING in values else fill.template.format(*values)
+        case Group():
+            members = ((name, evaluate(member, known)) for name, member in fill.members)
+            return {name: value for name, value in members if value is not MISSING}
+        case FirstOf():
+            values = (evaluate(one, known) for one in fill.fills)
+            return next((value for value in values if value is not MISSING), MISSING)
+
+
+def evaluate_all(fills: Mapping[str, Fill], known: Known) -> dict[str, Any]:
+    """Make the data of a command; a field whose value is missing is left out.
+
+    The participant then refuses the command and names the field, which the saga handles as any
+    other refusal: a contract broken by one service never stops the machine.
+    """
+    values = ((name, evaluate(fill, known)) for name, fill in fills.items())
+    return {name: value for name, value in values if value is not MISSING}
+
+
+def references(fill: Fill) -> Iterable[Ref]:
+    """Give every reference within, in order."""
+    match fill:
+        case Ref():
+            yield fill
+        case Text():
+            yield from fill.refs
+        case Group():
+            for _, member in fill.members:
+                yield from references(member)
+        case FirstOf():
+            for one in fill.fills:
+                yield from references(one)
+        case Const():
+            return
+
+
+def describe(fill: Fill) -> Any:  # noqa: ANN401 - any JSON value
+    """Describe a fill as JSON that changes exactly when its meaning does."""
+    match fill:
+        case Ref():
+            return {"ref": [fill.origin, fill.step, *fill.path]}
+        case Text():
+            return {"text": fill.template, "refs": [describe(ref) for ref in fill.refs]}
+        case Const():
+            return {"const": fill.value}
+        case Group():
+            return {"group": {name: describe(member) for name, member in fill.members}}
+        case FirstOf():
+            return {"first_of": [describe(one) for one in fill.fills]}
+
+
+def _read(ref: Ref, known: Known) -> Any:  # noqa: ANN401 - any JSON value
+    if ref.origin is Origin.SAGA:
+        return str(known.saga_id)
+    value: Any = known.message if ref.origin is Origin.START else known.output(ref.step)
+    for name in ref.path:
+        if not isinstance(value, Mapping) or name not in value:
+            return MISSING
+        value = cast("Mapping[str, Any]", value)[name]
+    return value

@@ -1,0 +1,149 @@
+"""How a command of the command line ends: an exit code that scripts can use, one clear line for people.
+
+Nothing here prints results; that is `output.py`.
+"""
+
+import asyncio
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from enum import IntEnum
+from typing import Any, ParamSpec
+
+import typer
+import uvloop
+from pydantic import ValidationError
+from rich.markup import escape
+
+from contracts.errors import FieldError, Problem, Refused, Retryable
+from infra.http.client import EdgePendingError, EdgeRefusedError, EdgeUnreachableError
+from services.cli import output
+
+P = ParamSpec("P")
+
+DEBUG = "TRACSEQ_DEBUG"
+"""Set, unforeseen errors show where they come from."""
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 the system, or a part of it that is "
+    "needed, does not answer."
+)
+
+
+class Exit(IntEnum):
+    """What the exit code says."""
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+
+
+class CliError(Exception):
+    """A command ends here; the text says why, the remedy what to do about it."""
+
+    def __init__(
+        self, message: str, *, remedy: str = "", code: Exit = Exit.REFUSED, problem: Problem | None = None
+    ) -> None:
+        """Say why, and what to do."""
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.code = code
+        self.problem = problem
+
+
+def command(
+    app: typer.Typer, name: str | None = None
+) -> Callable[[Callable[P, Coroutine[Any, Any, None]]], Callable[P, None]]:
+    """Register an async function as a command whose every error is one line and an exit code."""
+
+    def register(function: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+        @functools.wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            as_json = bool(kwargs.get("as_json", False))
+            try:
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    runner.run(function(*args, **kwargs))
+            except KeyboardInterrupt:
+                raise typer.Exit(130) from None
+            except Exception as error:
+                if DEBUG in os.environ:
+                    raise
+                raise typer.Exit(_tell(error, as_json=as_json)) from None
+
+        doc = inspect.getdoc(function) or ""
+        app.command(name, help=f"{doc}\n\n{EXIT_CODES}")(run)
+        return run
+
+    return register
+
+
+def _tell(error: Exception, *, as_json: bool) -> Exit:
+    """Print an error in one line, its field errors below, and give the exit code."""
+    told = as_cli_error(error)
+    if as_json:
+        document: dict[str, Any] = {"message": told.message, "remedy": told.remedy, "exit_code": told.code}
+        if told.problem is not None:
+            document["problem"] = told.problem.model_dump(mode="json", exclude_none=True)
+        output.print_json({"error": document}, file=sys.stderr)
+        return told.code
+    remedy = f" {told.remedy}" if told.remedy else ""
+    output.stderr().print(f"[bold red]Error:[/] {escape(told.message)}{escape(remedy)}")
+    if told.problem is not None:
+        output.print_field_errors(told.problem.errors)
+    return told.code
+
+
+def as_cli_error(error: Exception) -> CliError:
+    """Say any error as one for people."""
+    match error:
+        case CliError():
+            return error
+        case EdgeRefusedError():
+            return _of_problem(error.problem)
+        case Refused():
+            return _of_problem(error.refusal.to_problem())
+        case EdgePendingError():
+            remedy = f"Its outcome will be at {error.location}."
+            return CliError("The command is stored and not done yet.", remedy=remedy)
+        case EdgeUnreachableError() | Retryable():
+            return CliError(f"{error}.", remedy=START_IT, code=Exit.UNREACHABLE)
+        case ValidationError():
+            return CliError(f"An answer cannot be read: {error.error_count()} value(s) do not fit.")
+        case OSError():
+            return CliError(f"{error}.")
+        case _:
+            return CliError(
+                f"Unforeseen: {type(error).__name__}: {error}.",
+                remedy=f"This is a fault of tracseq itself; {DEBUG}=1 shows where it is.",
+            )
+
+
+START_IT = "Is the system up? `tracseq up` starts one; --data or TRACSEQ_EDGE_URL says where it is."
+
+
+def _of_problem(problem: Problem) -> CliError:
+    unwell = problem.status in {502, 503, 504}
+    code = Exit.UNREACHABLE if unwell else Exit.REFUSED
+    return CliError(f"{problem.detail} [{problem.code}]", code=code, problem=problem)
+
+
+def usage_error(field: str, value: object, problem: str, remedy: str) -> CliError:
+    """Make the error of an argument that cannot be used."""
+    return CliError(f"{field} {value!r} {problem}.", remedy=remedy, code=Exit.USAGE)
+
+
+def invalid(what: str, errors: list[FieldError]) -> CliError:
+    """Make the error of input that does not fit its contract; every field is listed with its remedy."""
+    problem = Problem(
+        type="urn:tracseq:problem:request.invalid",
+        title=what,
+        status=422,
+        detail=what,
+        code="request.invalid",
+        errors=errors,
+    )
+    return CliError(what, code=Exit.USAGE, problem=problem)

@@ -1,0 +1,268 @@
+"""Message in, decide on the log, answer out. No rule of the laboratory stands here."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from contracts.aggregate import Loaded
+from contracts.errors import Refused
+from contracts.sample import (
+    BarcodeTaken,
+    ChangeSampleStatus,
+    CheckBarcodes,
+    GetSample,
+    GetSampleByBarcode,
+    GetSampleHistory,
+    ListSamples,
+    MarkSamplesStored,
+    RegisterSample,
+    RegisterSamples,
+    SampleHistory,
+    SampleNotFound,
+    SamplesRegistered,
+    SamplesStored,
+    SampleStatus,
+    SamplesWithdrawn,
+    SampleView,
+    StatusChange,
+    TakenBarcode,
+    TakenBarcodes,
+    WithdrawSamples,
+)
+from contracts.template import ManifestRow
+from contracts.types import Barcode, FileRef, Page, SampleId, SubmissionId
+from infra.bus.context import Context
+from infra.bus.files import Files
+from infra.log.log import Aggregates, Change, Log
+from services.sample import domain
+from services.sample.domain import BarcodeClaim, Sample, Submission
+from services.sample.store import SampleStore, view
+
+ROWS_AT_ONCE = 450
+"""Samples of one atomic batch: a sample and its barcode are two entries, and a batch holds 1,000."""
+LOOKUPS_AT_ONCE = 64
+
+_ROWS = TypeAdapter(list[ManifestRow])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """The logs that the handlers decide on."""
+
+    log: Log
+    samples: Aggregates[Sample]
+    claims: Aggregates[BarcodeClaim]
+    submissions: Aggregates[Submission]
+    claim_grace: timedelta
+
+    @classmethod
+    def of(cls, log: Log, *, claim_grace_seconds: float) -> "Samples":
+        """Take the service's log."""
+        return cls(
+            log=log,
+            samples=log.of(domain.SAMPLE),
+            claims=log.of(domain.BARCODE),
+            submissions=log.of(domain.SUBMISSION),
+            claim_grace=timedelta(seconds=claim_grace_seconds),
+        )
+
+    def claim(self, barcode: Barcode, sample_id: SampleId, context: Context, *, holder_exists: bool) -> Change[BarcodeClaim]:
+        """Say what to decide on a barcode that a sample wants to bear."""
+        return self.claims.change(
+            barcode,
+            lambda current: domain.claim(
+                current, barcode, sample_id, holder_exists=holder_exists, now=context.now, grace=self.claim_grace
+            ),
+            new=holder_exists,
+        )
+
+    async def require(self, key: SampleId) -> Loaded[Sample]:
+        """Load a sample that must exist.
+
+        Raises:
+            Refused: it does not.
+        """
+        loaded = await self.samples.get(key)
+        if loaded.state is None:
+            raise Refused(SampleNotFound(key=str(key)))
+        return loaded
+
+
+async def on_register(command: RegisterSample, context: Context, *, samples: Samples) -> SampleView:
+    """Accept one sample: its barcode first, so that no two samples ever bear the same one."""
+    sample_id = SampleId(context.derive("sample"))
+    details = command.details
+    try:
+        await samples.log.transact([samples.claim(details.barcode, sample_id, context, holder_exists=True)], context)
+    except Refused as refused:
+        await _take_over(samples, refused, details.barcode, sample_id, context)
+    loaded = await samples.samples.execute(
+        sample_id, lambda current: domain.register(current, sample_id, details), context, new=True
+    )
+    return view(loaded)
+
+
+async def _take_over(samples: Samples, refused: Refused, barcode: Barcode, sample_id: SampleId, context: Context) -> None:
+    """Claim a barcode whose registration was given up half-way; one that a sample bears stays taken."""
+    taken = refused.refusal
+    if not isinstance(taken, BarcodeTaken) or (await samples.samples.get(taken.sample_id)).state is not None:
+        raise refused
+    await samples.log.transact([samples.claim(barcode, sample_id, context, holder_exists=False)], context)
+
+
+async def on_change_status(command: ChangeSampleStatus, context: Context, *, samples: Samples) -> SampleView:
+    """Move a sample along its life."""
+    loaded = await samples.samples.execute(
+        command.sample_id, lambda current: domain.change_status(current, command), context
+    )
+    return view(loaded)
+
+
+async def on_register_many(command: RegisterSamples, context: Context, *, samples: Samples, files: Files) -> SamplesRegistered:
+    """Register a submission, part by part; a refused part takes the earlier ones back."""
+    rows = await _rows(files, command.rows)
+    try:
+        for part in _parts(rows):
+            await samples.log.transact(_register_part(samples, command.submission_id, part, context), context)
+    except Refused:
+        undo = replace(context, message_id=f"{context.message_id}:undo")
+        await _withdraw(samples, rows, undo)
+        raise
+    return SamplesRegistered(submission_id=command.submission_id, registered=len(rows))
+
+
+def _register_part(samples: Samples, submission_id: SubmissionId, part: Sequence[ManifestRow], context: Context) -> list[Change[Any]]:
+    changes: list[Change[Any]] = [
+        samples.submissions.change(
+            submission_id,
+            lambda current: domain.register_part(current, submission_id, first_row=part[0].row, samples=len(part)),
+        )
+    ]
+    for row in part:
+        changes.append(samples.claim(row.details.barcode, row.sample_id, context, holder_exists=True))
+        changes.append(samples.samples.change(row.sample_id, _registration(row, submission_id), new=True))
+    return changes
+
+
+def _registration(row: ManifestRow, submission_id: SubmissionId) -> Any:  # noqa: ANN401 - a Decide[Sample]
+    return lambda current: domain.register(
+        current, row.sample_id, row.details, submission_id=submission_id, status=SampleStatus.VALIDATED
+    )
+
+
+async def on_withdraw_many(command: WithdrawSamples, context: Context, *, samples: Samples, files: Files) -> SamplesWithdrawn:
+    """Take a submission back: close it first, so that nothing can be registered for it afterwards."""
+    await samples.submissions.execute(
+        command.submission_id, lambda current: domain.withdraw_submission(current, command.submission_id), context
+    )
+    withdrawn = await _withdraw(samples, await _rows(files, command.rows), context)
+    return SamplesWithdrawn(submission_id=command.submission_id, withdrawn=withdrawn)
+
+
+async def _withdraw(samples: Samples, rows: Sequence[ManifestRow], context: Context) -> int:
+    withdrawn = 0
+    for part in _parts(rows):
+        changes: list[Change[Any]] = []
+        for row in part:
+            changes.append(samples.samples.change(row.sample_id, domain.withdraw))
+            changes.append(samples.claims.change(row.details.barcode, _release(row.sample_id)))
+        loaded = await samples.log.transact(changes, context)
+        withdrawn += sum(
+            isinstance(one.state, Sample) and one.state.status is SampleStatus.WITHDRAWN for one in loaded
+        )
+    return withdrawn
+
+
+def _release(sample_id: SampleId) -> Any:  # noqa: ANN401 - a Decide[BarcodeClaim]
+    return lambda current: domain.release(current, sample_id)
+
+
+async def on_mark_stored(command: MarkSamplesStored, context: Context, *, samples: Samples, files: Files) -> SamplesStored:
+    """Record that a submission's samples rest in their positions."""
+    rows = await _rows(files, command.rows)
+    for part in _parts(rows):
+        await samples.log.transact([samples.samples.change(row.sample_id, _mark(row.sample_id)) for row in part], context)
+    return SamplesStored(submission_id=command.submission_id, stored=len(rows))
+
+
+def _mark(sample_id: SampleId) -> Any:  # noqa: ANN401 - a Decide[Sample]
+    return lambda current: domain.mark_stored(current, sample_id)
+
+
+async def _rows(files: Files, ref: FileRef) -> list[ManifestRow]:
+    return _ROWS.validate_json(await files.get(ref))
+
+
+def _parts(rows: Sequence[ManifestRow]) -> Iterator[Sequence[ManifestRow]]:
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        yield rows[start : start + ROWS_AT_ONCE]
+
+
+async def on_get(query: GetSample, context: Context, *, samples: Samples) -> SampleView:
+    """Show a sample as it is, or as it was."""
+    del context
+    if query.at is None:
+        return view(await samples.require(query.sample_id))
+    loaded = await samples.samples.at(query.sample_id, query.at)
+    if loaded.state is None:
+        raise Refused(SampleNotFound(key=f"{query.sample_id} (at {query.at.isoformat()})"))
+    return view(loaded)
+
+
+async def on_get_by_barcode(query: GetSampleByBarcode, context: Context, *, samples: Samples) -> SampleView:
+    """Show who bears a barcode."""
+    del context
+    claim = (await samples.claims.get(query.barcode)).state
+    if claim is None or claim.holder is None:
+        raise Refused(SampleNotFound(key=f"with barcode {query.barcode}"))
+    return view(await samples.require(claim.holder))
+
+
+async def on_history(query: GetSampleHistory, context: Context, *, samples: Samples) -> SampleHistory:
+    """Show everything that happened to a sample."""
+    del context
+    entries = await samples.samples.history(query.sample_id)
+    if not entries:
+        raise Refused(SampleNotFound(key=str(query.sample_id)))
+    changes: list[StatusChange] = []
+    state: Sample | None = None
+    for entry in entries:
+        for event in entry.events:
+            state = domain.evolve_sample(state, event, entry)
+            if state is not None:
+                reason: str | None = getattr(event, "reason", None)
+                changes.append(
+                    StatusChange(
+                        seq=entry.seq, at=entry.at, actor=entry.actor, event=event.contract.type, status=state.status, reason=reason
+                    )
+                )
+    return SampleHistory(sample_id=query.sample_id, entries=changes)
+
+
+async def on_list(query: ListSamples, context: Context, *, store: SampleStore) -> Page[SampleView]:
+    """List samples from the read model."""
+    del context
+    return await store.page(query)
+
+
+async def on_check_barcodes(query: CheckBarcodes, context: Context, *, samples: Samples) -> TakenBarcodes:
+    """Say which barcodes are taken, and by what."""
+    del context
+    limit = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+
+    async def look(barcode: Barcode) -> TakenBarcode | None:
+        async with limit:
+            claim = (await samples.claims.get(barcode)).state
+            if claim is None or claim.holder is None:
+                return None
+            sample = (await samples.samples.get(claim.holder)).state
+        if sample is None:
+            return None
+        return TakenBarcode(barcode=barcode, sample_id=sample.sample_id, name=sample.details.name, status=sample.status)
+
+    found = await asyncio.gather(*(look(barcode) for barcode in query.barcodes))
+    return TakenBarcodes(taken=[taken for taken in found if taken is not None])
