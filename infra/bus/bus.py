@@ -19,7 +19,7 @@ from contracts import envelope as wire
 from contracts import subjects
 from contracts.envelope import Envelope
 from contracts.errors import Refused, Retryable, Unavailable
-from contracts.message import Command, LabEvent, Message, Query, result_of
+from contracts.message import Command, Contract, LabEvent, Message, Query, result_of
 from infra.bus.connection import BrokerUnavailable, Connection, MissingStream, NotSent, Stored
 from infra.bus.context import SagaStep
 from infra.bus.files import Files
@@ -192,29 +192,43 @@ class Bus:
 
     # Sending
 
-    async def send(
+    async def send(  # noqa: PLR0913 - the attributes of a CloudEvent
         self,
-        command: Command[Any],
+        contract: Contract,
+        body: bytes,
         *,
         message_id: str,
         actor: str,
         correlation: str,
-        causation: str | None = None,
-        saga: SagaStep | None = None,
+        causation: str,
+        saga: SagaStep,
+        attempt_key: str,
         traceparent: str | None = None,
     ) -> Stored:
-        """Store a command and wait for no answer; a saga's goes to `REPLIES`.
+        """Store a saga's command; its outcome goes to `REPLIES`.
 
-        Raises:
-            BrokerUnavailable: no acknowledgement came; send it again with the same id.
+        The same `attempt_key` twice is stored once. Another attempt at the same command has another key
+        and the same id: its participant answers with the recorded outcome. Raises:
+            BrokerUnavailable: no acknowledgement came; send it again with the same key.
         """
-        envelope = self._envelope(command, actor=actor, correlation=correlation, message_id=message_id, causation=causation)
-        headers = self._headers(envelope, traceparent)
-        if saga is not None:
-            headers[wire.SAGA_ID] = str(saga.saga_id)
-            headers[wire.SAGA_TYPE] = saga.saga_type
-            headers[wire.SAGA_STEP] = saga.step
-        return await self.connection.publish(subjects.of(command.contract), envelope.data, headers, stream=subjects.COMMANDS)
+        envelope = Envelope(
+            id=message_id,
+            type=contract.type,
+            version=contract.version,
+            source=self.source,
+            time=self._clock.now(),
+            data=body,
+            correlation=correlation,
+            causation=causation,
+            actor=actor,
+        )
+        headers = self._headers(envelope, traceparent) | {
+            wire.MESSAGE_ID: attempt_key,
+            wire.SAGA_ID: str(saga.saga_id),
+            wire.SAGA_TYPE: saga.saga_type,
+            wire.SAGA_STEP: saga.step,
+        }
+        return await self.connection.publish(subjects.of(contract), body, headers, stream=subjects.COMMANDS)
 
     async def publish_lab(
         self, event: LabEvent, *, source: str, site: str = "main", message_id: str | None = None, actor: str = "system", subject: str | None = None

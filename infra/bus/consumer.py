@@ -68,7 +68,7 @@ class Consumers:
     def add(self, consumer: Consumer, handle: Handle, *, on_dead: OnDead | None = None) -> None:
         """Bind a declared consumer to a function; `on_dead` hears of what is given up."""
         self._declared.append(consumer)
-        self._dead_counters[consumer.name] = metrics.dead_letters(self._service, consumer.name)
+        self._dead_counters[consumer.name] = metrics.counter("tracseq_dead_letters_total", service=self._service, consumer=consumer.name)
         if on_dead is not None:
             self._on_dead[consumer.name] = on_dead
         subscriber = self._broker.subscriber(
@@ -115,7 +115,7 @@ class Consumers:
         for consumer in self._declared:
             info = await self._connection.js.consumer_info(consumer.stream, consumer.name)
             pending, waiting = info.num_pending or 0, info.num_waiting or 0
-            metrics.consumer_pending(self._service, consumer.name).set(pending)
+            metrics.gauge("tracseq_consumer_pending", service=self._service, consumer=consumer.name).set(pending)
             progress = info.delivered.consumer_seq if info.delivered else 0
             before = self._stalled_since.get(consumer.name)
             if pending == 0 or waiting > 0 or before is None or before[0] != progress:

@@ -53,7 +53,7 @@ class Server:
         self._queries: set[asyncio.Task[None]] = set()
         self._subscription: Subscription | None = None
         self._tracer = tracing.tracer_for(service)
-        self._metrics = {t: metrics.messages(service, t) for t in self._handlers}
+        self._metrics = {t: metrics.message_operation(service, t) for t in self._handlers}
 
     @property
     def has_commands(self) -> bool:
@@ -89,7 +89,9 @@ class Server:
         handler = self._handlers.get(envelope.type)
         if handler is None:
             raise UnknownTypeError(f"{self._service} has no handler for {envelope.type!r}")
-        if delivery.delivered > 1 or may_be_repeated(envelope.id, now):
+        # A saga's further attempt at a command has a message id of its own, which no stream can recognise.
+        another_attempt = delivery.headers.get(wire.MESSAGE_ID, envelope.id) != envelope.id
+        if delivery.delivered > 1 or another_attempt or may_be_repeated(envelope.id, now):
             known = await self._outcomes.get(envelope.id)
             if known is not None:
                 await self._reply(delivery, known.to_bytes())
@@ -106,7 +108,7 @@ class Server:
         )
         message = decode(envelope.type, envelope.version, envelope.data)
         outcome = await _call(handler, message, context)
-        self._metrics[envelope.type].observe("refused" if outcome.refusal else "done", self._clock.monotonic() - started)
+        self._metrics[envelope.type].record("refused" if outcome.refusal else "done", self._clock.monotonic() - started)
         await self._finish(delivery, outcome)
 
     async def _finish(self, delivery: Delivery, outcome: Outcome) -> None:
@@ -147,7 +149,7 @@ class Server:
         """Answer a command that was given up, so that whoever waits need not wait for ever."""
         refusal: Refusal = _unreadable(error) or Unexpected(what=f"{delivery.envelope.type} at the {self._service} service")
         if delivery.envelope.type in self._metrics:
-            self._metrics[delivery.envelope.type].observe("dead", 0.0)
+            self._metrics[delivery.envelope.type].record("dead", 0.0)
         await self._finish(delivery, Outcome(refusal=refusal))
 
     # Queries
@@ -217,7 +219,7 @@ class Server:
                 refusal = Unexpected(what=f"{kind} at the {self._service} service")
             outcome = Outcome(refusal=refusal)
         if kind in self._metrics:
-            self._metrics[kind].observe("refused" if outcome.refusal else "done", self._clock.monotonic() - started)
+            self._metrics[kind].record("refused" if outcome.refusal else "done", self._clock.monotonic() - started)
         return outcome
 
 

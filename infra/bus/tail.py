@@ -11,7 +11,7 @@ from contracts import subjects
 from contracts.envelope import Envelope, EnvelopeError, parse
 from contracts.message import Kind
 from infra.bus.connection import Connection
-from infra.log.follow import Follower
+from infra.bus.follow import Follower
 
 log = structlog.get_logger(__name__)
 

@@ -1,8 +1,8 @@
 """One service's HTTP application: every request's way from its head to its answer.
 
-The single ASGI callable stands in for a pile of middleware: it finds the route, bounds what is served
-at once, keeps browsers of other sites out, continues the trace, names the story in every log line,
-turns what was raised into a problem, and counts. It knows no endpoint.
+The single ASGI callable stands in for a pile of middleware: it finds the route, bounds what is
+served at once, keeps browsers of other sites out, continues the trace, names the story in every log
+line, turns what was raised into a problem, and counts. It knows no endpoint.
 """
 
 import asyncio
@@ -61,9 +61,10 @@ class App:
         requests_max: int = REQUESTS_MAX,
     ) -> None:
         """Make the table of routes; a conflict between two of them raises `ValueError`."""
-        self._service = service
-        self._router = Router(routes)
-        self._metrics = metrics
+        table = list(routes)
+        self._router = Router(table)
+        operations = {route.operation for route in table} | {UNBOUND}
+        self._recorders = {name: metrics.operation(service, name) for name in operations}
         self._in_flight = metrics.in_flight(service)
         self._guard = guard or Guard()
         self._clock = clock
@@ -106,7 +107,7 @@ class App:
         duration_seconds = self._clock.monotonic() - started
         operation = route.operation if route is not None else UNBOUND
         status = response.status_code
-        self._metrics.record(self._service, operation, status, duration_seconds)
+        self._recorders[operation].observe(str(status), duration_seconds)
         path = request.scope["path"][:PATH_CHARS_MAX]
         if span.is_recording():
             span.set_attributes(

@@ -180,7 +180,7 @@ class _CommandEndpoint:
         return response
 
     async def _answer(
-        self, result: Any, caller: _Caller, preference: Preference, waited_seconds: float
+        self, result: object, caller: _Caller, preference: Preference, waited_seconds: float
     ) -> Response:
         response = None
         if self._follow_up is not None and preference.applied is not None:
@@ -192,7 +192,7 @@ class _CommandEndpoint:
             response.headers["Location"] = self._location.format_map(self._quoted(result))
         return response
 
-    def _quoted(self, result: Any) -> dict[str, str]:
+    def _quoted(self, result: object) -> dict[str, str]:
         return {name: quote(str(getattr(result, name)), safe="") for name in self._location_fields}
 
 
@@ -205,7 +205,9 @@ class _FollowUp:
         self._result: TypeAdapter[Any] = TypeAdapter(result_of(query))
         self._waits = "wait_seconds" in query.model_fields
 
-    async def respond(self, result: Any, caller: _Caller, wait_seconds: float) -> Response | None:
+    async def respond(
+        self, result: object, caller: _Caller, wait_seconds: float
+    ) -> Response | None:
         """Give the end as a view or a problem, and 202 with the view where it has not ended.
 
         None where the view cannot be had.
@@ -231,7 +233,7 @@ class _FollowUp:
         return Response(self._result.dump_json(view), 200 if _ended(view) else 202, media_type=JSON)
 
 
-async def _ask_query(asking: Asking, query: Query[Any], caller: _Caller) -> Any:
+async def _ask_query(asking: Asking, query: Query[Any], caller: _Caller) -> object:
     wait_seconds: float = getattr(query, "wait_seconds", 0.0)
     try:
         return await asking.ask(
@@ -251,12 +253,12 @@ def _never_pending(query: Query[Any], pending: Pending) -> NoReturn:
     ) from pending
 
 
-def _problem_of(view: Any) -> Problem | None:
+def _problem_of(view: object) -> Problem | None:
     to_problem = getattr(view, "to_problem", None)
     problem = to_problem(current_trace_id()) if to_problem is not None else None
     return cast("Problem | None", problem)
 
 
-def _ended(view: Any) -> bool:
+def _ended(view: object) -> bool:
     """Say whether what a view shows has ended; a view whose status does not tell has."""
     return bool(getattr(getattr(view, "status", None), "ended", True))

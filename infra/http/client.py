@@ -58,7 +58,7 @@ class LiveEvent:
     """One event of a live stream (SSE)."""
 
     id: str
-    """What to give as `after` to go on behind it; the last one seen where it has none of its own."""
+    """What to give as `after` to go on behind it; the last one seen where it has none."""
     name: str
     data: str
 
@@ -73,7 +73,9 @@ class EdgeClient:
             base_url=self.url,
             headers={"X-Actor": actor} if actor is not None else {},
             timeout=httpx.Timeout(
-                ANSWER_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS, write=UPLOAD_TIMEOUT_SECONDS
+                ANSWER_TIMEOUT_SECONDS,
+                connect=CONNECT_TIMEOUT_SECONDS,
+                write=UPLOAD_TIMEOUT_SECONDS,
             ),
             limits=httpx.Limits(max_connections=CONNECTIONS_MAX),
         )
@@ -166,24 +168,22 @@ class EdgeClient:
             await response.aclose()
 
     async def _events(self, response: httpx.Response) -> AsyncGenerator[LiveEvent]:
-        last_id, name, data, size_bytes = "", "message", list[str](), 0
+        last_id, lines, size_bytes = "", list[tuple[str, str]](), 0
         try:
             async for line in response.aiter_lines():
-                field, _, value = line.partition(":")
-                value = value.removeprefix(" ")
-                size_bytes += len(value)
+                size_bytes += len(line)
                 if size_bytes > EVENT_BYTES_MAX:
                     raise EdgeUnreachableError(f"{self.url} sent an event of more than 16 MB")
-                if field == "data":
-                    data.append(value)
-                elif field == "event":
-                    name = value
-                elif field == "id":
-                    last_id = value
-                elif not line:
-                    if data:
-                        yield LiveEvent(last_id, name, "\n".join(data))
-                    name, data, size_bytes = "message", [], 0
+                if line:
+                    field, _, value = line.partition(":")
+                    lines.append((field, value.removeprefix(" ")))
+                    continue
+                last_id = dict(lines).get("id", last_id)
+                data = [value for field, value in lines if field == "data"]
+                if data:
+                    name = dict(lines).get("event", "message")
+                    yield LiveEvent(last_id, name, "\n".join(data))
+                lines, size_bytes = [], 0
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
 

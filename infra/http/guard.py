@@ -5,6 +5,8 @@ send forms to loopback, and a name that is made to resolve to loopback can read 
 of a program is hindered.
 """
 
+from ipaddress import ip_address
+from typing import Self
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -23,6 +25,11 @@ class Guard:
         """Accept these names in `Host`; None accepts every name."""
         self._host_names = host_names
 
+    @classmethod
+    def of(cls, host: str) -> Self:
+        """Guard a server bound to `host`: on loopback under loopback's names only."""
+        return cls(LOOPBACK_NAMES if is_loopback(host) else None)
+
     def check(self, request: Request) -> None:
         """Let a request pass.
 
@@ -37,6 +44,14 @@ class Guard:
         origin = request.headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             raise Refused(ForeignSite(site=origin[:100]))
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach a server that is bound to `host`."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _name(host: str) -> str | None:

@@ -66,10 +66,10 @@ class _Template:
 
 
 class Router:
-    """The table; of two templates that fit a path the more literal one wins, in whatever order they came.
+    """The table; of two templates that fit a path the more literal one wins.
 
     Raises:
-        ValueError: two routes stand at the same method and path, or name its parameters differently.
+        ValueError: two routes have the same method and path, or name its parameters differently.
     """
 
     def __init__(self, routes: Iterable[Route]) -> None:

@@ -114,7 +114,9 @@ def _bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            message = f"port {port} on {host} is taken: stop what listens there, or choose another port"
+            message = (
+                f"port {port} on {host} is taken: stop what listens there, or choose another port"
+            )
             raise PortTakenError(error.errno, message) from error
         raise
     listener.settimeout(0)

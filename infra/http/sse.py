@@ -1,16 +1,17 @@
 """Live streams of what happens, as Server-Sent Events that resume exactly where a client stopped.
 
 The id of an event is a cursor `e<seq>-l<seq>` over both streams, so whoever comes back with
-`Last-Event-ID` misses nothing and sees nothing twice. Nothing is kept for a client: a slow one holds
-back its own stream, whose buffers are bounded, and is let go when it takes nothing for a while.
+`Last-Event-ID` misses nothing and sees nothing twice. Nothing is kept for a client: a slow one
+holds back its own stream, whose buffers are bounded, and is let go when it takes nothing for a
+while.
 """
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, cast
 
 import orjson
 import structlog
@@ -20,9 +21,8 @@ from starlette.types import Receive, Scope, Send
 
 from contracts import subjects
 from contracts.envelope import Envelope
-from contracts.errors import FieldError, InvalidInput, Refused
+from contracts.errors import FieldError, InvalidInput, Refused, Retryable
 from infra.bus.bus import Bus
-from infra.bus.tail import tail
 from infra.clock import SYSTEM, Clock
 from infra.http.invalid import shorten
 from infra.http.problem import Busy
@@ -33,6 +33,8 @@ SEND_TIMEOUT_SECONDS = 10.0
 """How long a client may take nothing before it is let go."""
 STREAMS_MAX = 100
 """Clients of one process that follow at once; one more is refused with 503."""
+FAREWELL_SECONDS = 1.0
+"""How long a client may take to hear why its stream ends."""
 RETRY_MS = 1_000
 """After which a browser comes back."""
 FILTER_CHARS_MAX = 255
@@ -111,28 +113,28 @@ class BusFeed:
     """Events as the broker has them."""
 
     def __init__(self, bus: Bus) -> None:
-        self._connection = bus.connection
+        self._bus = bus
 
     async def now(self) -> Cursor:
         """Give the position of the newest event of each stream."""
-        head = self._connection.head
+        head = self._bus.connection.head
         return Cursor(await head(subjects.EVENTS), await head(subjects.LAB))
 
-    async def after(self, cursor: Cursor) -> AsyncGenerator[Delivered]:
+    def after(self, cursor: Cursor) -> AsyncGenerator[Delivered]:
         """Give everything after a position, for ever, no faster than it is taken."""
-        events: AsyncIterator[Delivered] = tail(
-            self._connection, events_after=cursor.events, lab_after=cursor.lab
-        )
-        async for delivered in events:
-            yield delivered
+        events = self._bus.tail(evt_after=cursor.events, lab_after=cursor.lab)
+        return cast("AsyncGenerator[Delivered]", events)
 
 
 Wanted = Callable[[Envelope], bool]
 
 
 def stream_route(feed: Feed, *, clock: Clock = SYSTEM) -> Route:
-    """Make `GET /api/v1/events/stream`, with `type`, `correlation` and `last_event_id` in its query."""
-    open_streams: set[object] = set()
+    """Make `GET /api/v1/events/stream`; its query takes `type`, `correlation` and `last_event_id`.
+
+    A type that ends with a dot stands for every type that begins so.
+    """
+    open_streams: set[EventStream] = set()
 
     async def respond(request: Request) -> Response:
         if len(open_streams) >= STREAMS_MAX:
@@ -195,7 +197,10 @@ def _data(body: bytes) -> object:
 
 
 class EventStream(Response):
-    """The response that follows a feed until the client goes, is too slow, or the service stops."""
+    """The response that follows a feed until the client goes or is too slow, or the service stops.
+
+    Its last event is `closed`, with the reason: `shutdown`, `slow`, `unavailable` or `failed`.
+    """
 
     media_type = "text/event-stream"
 
@@ -206,12 +211,14 @@ class EventStream(Response):
         *,
         wanted: Wanted,
         stopping: asyncio.Event,
-        open_streams: set[object],
-        clock: Clock,
+        open_streams: set["EventStream"],
+        clock: Clock = SYSTEM,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         send_timeout_seconds: float = SEND_TIMEOUT_SECONDS,
     ) -> None:
-        """Open nothing yet: the feed is read when the response is sent."""
+        """Read nothing yet: the feed is opened when the response is sent."""
+        super().__init__(headers={"X-Accel-Buffering": "no"})
+        del self.headers["Content-Length"]
         self._events = events
         self._cursor = cursor
         self._wanted = wanted
@@ -220,22 +227,16 @@ class EventStream(Response):
         self._clock = clock
         self._heartbeat_seconds = heartbeat_seconds
         self._send_timeout_seconds = send_timeout_seconds
-        super().__init__(headers={"X-Accel-Buffering": "no"})
-        del self.headers["Content-Length"]
+        self._sent_at = clock.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until one of the three ends comes."""
+        """Send until one of the ends comes."""
+        del scope
         self._open_streams.add(self)
-        start = {
-            "type": "http.response.start",
-            "status": self.status_code,
-            "headers": self.raw_headers,
-        }
-        tasks = {
-            asyncio.create_task(self._follow(send, start)),
-            asyncio.create_task(_gone(receive)),
-            asyncio.create_task(_stopped(self._stopping)),
-        }
+        sending = asyncio.create_task(self._follow(send))
+        gone = asyncio.create_task(_gone(receive))
+        stopping = asyncio.create_task(_set(self._stopping))
+        tasks = {sending, gone, stopping}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -244,38 +245,64 @@ class EventStream(Response):
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._events.aclose()
             self._open_streams.discard(self)
-        await self._farewell(send, _reason(done))
+        if gone not in done:
+            await self._farewell(send, _reason(sending) if sending in done else "shutdown")
 
-    async def _follow(self, send: Send, start: dict[str, object]) -> str:
-        """Give the reason why no more could be sent."""
-        try:
-            await send(start)
-            await self._send(send, f"retry: {RETRY_MS}\nid: {self._cursor}\n\n".encode())
-            async with aclosing(self._events):
-                await self._send_events(send)
-        except TimeoutError:
-            return "slow"
-        return "ended"
+    async def _follow(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await self._send(send, b"retry: %d\n" % RETRY_MS + self._position())
+        async with aclosing(self._events) as events:
+            coming = asyncio.ensure_future(anext(events))
+            try:
+                while True:
+                    # The wait is asyncio's own: it is for the next event, and may end earlier.
+                    await asyncio.wait({coming}, timeout=self._heartbeat_seconds)
+                    if coming.done():
+                        await self._pass_on(send, coming.result())
+                        coming = asyncio.ensure_future(anext(events))
+                    if self._clock.monotonic() - self._sent_at >= self._heartbeat_seconds:
+                        await self._send(send, b": heartbeat\n" + self._position())
+            finally:
+                coming.cancel()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({coming})
 
-    async def _send_events(self, send: Send) -> None:
-        events = aiter(self._events)
-        coming = asyncio.ensure_future(anext(events))
-        try:
-            while True:
-                done, _ = await asyncio.wait({coming}, timeout=self._heartbeat_seconds)
-                if not done:
-                    await self._send(send, b": heartbeat\n\n")
-                    continue
-                delivered = await coming
-                self._cursor = self._cursor.past(delivered)
-                if self._wanted(delivered.envelope):
-                    await self._send(send, encode(delivered, self._cursor))
-                coming = asyncio.ensure_future(anext(events))
-        finally:
-            coming.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration):
-                await coming
+    async def _pass_on(self, send: Send, delivered: Delivered) -> None:
+        self._cursor = self._cursor.past(delivered)
+        if self._wanted(delivered.envelope):
+            await self._send(send, encode(delivered, self._cursor))
+
+    def _position(self) -> bytes:
+        """Tell the cursor without an event, so that what the filter left out is not sent again."""
+        return b"id: %s\n\n" % str(self._cursor).encode()
 
     async def _send(self, send: Send, chunk: bytes) -> None:
         async with asyncio.timeout(self._send_timeout_seconds):
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        self._sent_at = self._clock.monotonic()
+
+    async def _farewell(self, send: Send, reason: str) -> None:
+        _log.info("http.stream_closed", reason=reason, cursor=str(self._cursor))
+        body = b'event: closed\ndata: {"reason":"%s"}\n\n' % reason.encode()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _reason(sending: asyncio.Task[None]) -> str:
+    error = sending.exception()
+    if isinstance(error, TimeoutError):
+        return "slow"
+    if isinstance(error, Retryable):
+        return "unavailable"
+    _log.error("http.stream_failed", exc_info=error)
+    return "failed"

@@ -17,7 +17,7 @@ from contracts.errors import Conflict, Retryable
 from infra.bus.connection import Connection
 from infra.clock import SYSTEM, Clock
 from infra.ids import new_id
-from infra.log.follow import Follower
+from infra.bus.follow import Follower
 from infra.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -45,7 +45,7 @@ class Forwarder:
         self._filter = filter
         self._clock = clock
         self._position_subject = f"$KV.{subjects.SNAPSHOTS_BUCKET}.forwarder.{stream}"
-        self._lag = metrics.forwarder_lag(service)
+        self._lag = metrics.gauge("tracseq_forwarder_lag", service=service)
 
     async def run(self) -> None:
         """Forward for ever."""

@@ -7,7 +7,7 @@ conflict. No read model is written here.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +26,7 @@ from infra.bus.context import Context
 from infra.clock import SYSTEM, Clock
 from infra.ids import new_id
 from contracts.aggregate import CAUSES_MAX, Aggregate, Decide, Loaded, StateT, fold
-from infra.log.follow import Follower
+from infra.bus.follow import Follower
 from infra.log.snapshots import SNAPSHOT_EVERY, Snapshots
 from infra.telemetry import metrics, tracing
 
@@ -51,6 +51,8 @@ class Change(Generic[StateT]):
     decide: Decide[StateT]
     new: bool = False
     """Expected not to exist yet: decided without reading first, since compare-and-set will tell."""
+    effects: Callable[[], Mapping[str, Any]] = dict
+    """Asked after the decision: what else the entry records of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +70,26 @@ class _Append:
 class Log:
     """The logs of one service."""
 
-    def __init__(self, connection: Connection, service: str, *, clock: Clock = SYSTEM) -> None:
-        """Bind to the service's log stream; nothing is read yet."""
+    def __init__(
+        self,
+        connection: Connection,
+        service: str,
+        *,
+        stream: str | None = None,
+        filter: str | None = None,  # noqa: A002 - JetStream's word
+        clock: Clock = SYSTEM,
+    ) -> None:
+        """Bind to the service's log stream (or another that holds its logs); nothing is read yet."""
         self.connection = connection
         self.service = service
-        self.stream = subjects.log_stream(service)
+        self.stream = stream or subjects.log_stream(service)
+        self.filter = filter or subjects.log_subjects(service)
         self._clock = clock
         self._snapshots = Snapshots(connection)
         self._cache: OrderedDict[str, Loaded[Any]] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._appends = metrics.log_appends(service)
-        self._conflicts = metrics.log_conflicts(service)
+        self._appends = metrics.counter("tracseq_log_appends_total", service=service)
+        self._conflicts = metrics.counter("tracseq_log_conflicts_total", service=service)
 
     def of(self, kind: Aggregate[StateT]) -> "Aggregates[StateT]":
         """Give one kind of aggregate."""
@@ -90,7 +101,7 @@ class Log:
 
     async def follow(self, after: int) -> AsyncIterator[list[Entry]]:
         """Give every entry after a sequence, live and in order, in batches of what is there."""
-        follower = Follower(self.connection, self.stream, [subjects.log_subjects(self.service)], clock=self._clock)
+        follower = Follower(self.connection, self.stream, [self.filter], clock=self._clock)
         async for batch in follower.batches(after):
             yield [read_entry(raw.body, subject=raw.subject, seq=raw.seq) for raw in batch]
 
@@ -145,7 +156,7 @@ class Log:
 
     # Deciding
 
-    async def transact(self, changes: Sequence[Change[Any]], context: Context, *, effects: dict[str, Any] | None = None) -> list[Loaded[Any]]:
+    async def transact(self, changes: Sequence[Change[Any]], context: Context) -> list[Loaded[Any]]:
         """Decide on aggregates of this service together: all the events are appended, or none.
 
         A command that is in the log already has no second effect. Raises:
@@ -160,7 +171,7 @@ class Log:
                 loaded = [await self._before(change, fresh=fresh) for change in changes]
                 if await self._applied(changes, loaded, context):
                     return [await self.load(c.kind, c.key) for c in changes]
-                planned = self._plan(changes, loaded, context, effects or {})
+                planned = self._plan(changes, loaded, context)
                 if isinstance(planned, Refusal):
                     if fresh:
                         raise Refused(planned)
@@ -181,7 +192,7 @@ class Log:
         return await self.load(change.kind, change.key, fresh=fresh)
 
     def _plan(
-        self, changes: Sequence[Change[Any]], loaded: Sequence[Loaded[Any]], context: Context, effects: dict[str, Any]
+        self, changes: Sequence[Change[Any]], loaded: Sequence[Loaded[Any]], context: Context
     ) -> list[_Append] | Refusal:
         planned: list[_Append] = []
         for change, before in zip(changes, loaded, strict=True):
@@ -189,12 +200,12 @@ class Log:
             if isinstance(decision, Refusal):
                 return decision
             if decision:
-                entry = self._entry_for(before, tuple(decision), context, effects)
+                entry = self._entry_for(before, tuple(decision), context, change.effects())
                 planned.append(_Append(change, before, entry, entry.to_bytes()))
         return planned
 
     @staticmethod
-    def _entry_for(before: Loaded[Any], events: tuple[Event, ...], context: Context, effects: dict[str, Any]) -> Entry:
+    def _entry_for(before: Loaded[Any], events: tuple[Event, ...], context: Context, effects: Mapping[str, Any]) -> Entry:
         return Entry(
             events=events,
             at=context.now,

@@ -10,8 +10,8 @@ from typing import Any
 import structlog
 import uvloop
 
-from infra.http.metrics import HttpMetrics
 from infra.bus.connection import BrokerUnavailable
+from infra.http.metrics import HttpMetrics
 from infra.runtime.platform import Platform
 from infra.runtime.running import Running
 from infra.runtime.service import Build

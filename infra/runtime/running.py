@@ -18,6 +18,7 @@ from infra.bus.streams import consumer
 from infra.http.app import App
 from infra.http.asking import Asking
 from infra.http.binding import routes
+from infra.http.guard import Guard
 from infra.http.health import health_routes
 from infra.http.metrics import HttpMetrics
 from infra.http.operations import operations_route
@@ -64,11 +65,17 @@ class Running:
             *service.routes,
             *routes(own, asking),
             *health_routes(name=service.name, version=version("tracseq"), checks=self._checks(), clock=service.platform.clock),
-            http_metrics.route(),
+            http_metrics.route(service.name),
         ]
         if own:
             everything.append(operations_route(bus.outcome))
-        return App(service.name, everything, metrics=http_metrics, clock=service.platform.clock)
+        return App(
+            service.name,
+            everything,
+            metrics=http_metrics,
+            guard=Guard.of(service.platform.common.http_host),
+            clock=service.platform.clock,
+        )
 
     def _checks(self) -> dict[str, Check]:
         checks: dict[str, Check] = {"nats": self._check_nats, "consumers": self._check_consumers}

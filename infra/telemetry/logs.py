@@ -10,8 +10,9 @@ import logging
 import re
 import sys
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import date
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
@@ -55,9 +56,7 @@ REDACTED = "[redacted]"
 DEPTH_MAX = 6
 """How deep a value is searched for secrets; what lies deeper is not written."""
 
-_SECRET_KEY = re.compile(
-    r"password|passwd|secret|token|authorization|cookie|seed", re.IGNORECASE
-)
+_SECRET_KEY = re.compile(r"password|passwd|secret|token|authorization|cookie|seed", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
@@ -82,12 +81,12 @@ def configure(level: str = "info", fmt: Format = "json") -> None:
         structlog.processors.format_exc_info,
         redact,
     ]
-    render = _render_json if fmt == "json" else structlog.dev.ConsoleRenderer()
+    render = _render_json if fmt == "json" else structlog.dev.ConsoleRenderer(timestamp_key="time")
     structlog.configure(
         processors=[*describe, render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        # Loggers live in modules, made before this call: they must not keep what was configured then.
+        # Loggers live in modules, made before this call: they must not keep what held then.
         cache_logger_on_first_use=False,
     )
     _route_libraries(number, describe, render)
@@ -118,16 +117,22 @@ def _shown(key: object, value: object, depth: int) -> object:
         return REDACTED
     if value is None or isinstance(value, bool | int | float | Enum | UUID):
         return value
-    if isinstance(value, str | BaseException | Decimal | PurePath):
+    if isinstance(value, str | BaseException | Decimal | PurePath | date):
         text = str(value)
         return _CREDENTIALS.sub(REDACTED, text) if "://" in text else text
-    if hasattr(value, "isoformat"):
-        return str(value)
-    if depth > 0 and isinstance(value, Mapping):
+    return _shown_parts(value, depth - 1) if depth > 0 else _named(value)
+
+
+def _shown_parts(value: object, depth: int) -> object:
+    if isinstance(value, Mapping):
         parts = cast("Mapping[object, object]", value)
-        return {str(k): _shown(k, v, depth - 1) for k, v in parts.items()}
-    if depth > 0 and isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
-        return [_shown(None, v, depth - 1) for v in cast("Sequence[object]", value)]
+        return {str(key): _shown(key, part, depth) for key, part in parts.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_shown(None, part, depth) for part in cast("Collection[object]", value)]
+    return _named(value)
+
+
+def _named(value: object) -> str:
     return f"<{type(value).__name__}>"
 
 

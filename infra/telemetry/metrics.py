@@ -1,15 +1,15 @@
 """Metrics: every family that the project exports, in one table, and helpers that are cheap to call.
 
-One registry per process; where several services share a process, each one's `/metrics` shows its own
-series and those of the process. Labels are bound once, where a handler is set up: finding a child by
-its labels costs more than counting. Nothing here is kept or sent.
+One registry per process; where several services share a process, each one's `/metrics` shows its
+own series and those of the process. Labels are bound once, where a handler is set up: finding a
+child by its labels costs more than counting. Nothing here is kept or sent.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
-from typing import Literal
+from typing import Literal, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -24,10 +24,29 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from infra.telemetry.tracing import current_exemplar
 
-BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+MetricT = TypeVar("MetricT", Counter, Gauge, Histogram)
+
+BUCKETS_SECONDS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +59,8 @@ class Family:
     labels: tuple[str, ...]
     help: str
     unit: Literal["", "seconds"] = ""
+    owner: str = ""
+    """The one service that exports it, where `service` is no label."""
 
 
 FAMILIES = (
@@ -68,6 +89,12 @@ FAMILIES = (
         ("service", "operation"),
         "How long answering an HTTP request took.",
         "seconds",
+    ),
+    Family(
+        "tracseq_http_requests_in_flight",
+        "gauge",
+        ("service",),
+        "HTTP requests that are being answered.",
     ),
     Family(
         "tracseq_dead_letters_total",
@@ -104,6 +131,7 @@ FAMILIES = (
         "counter",
         ("saga_type", "status"),
         "Sagas that came to their end, by how.",
+        owner="transaction",
     ),
     Family(
         "tracseq_log_appends_total",
@@ -120,23 +148,20 @@ FAMILIES = (
 )
 
 # Series that say when a series began: twice the size of an answer, for what nobody here asks.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call] # the library does not say None
 
 REGISTRY = CollectorRegistry(auto_describe=True)
+"""What this process counts; every service in it shares it."""
 
 
 def _make(family: Family) -> Counter | Gauge | Histogram:
+    name, text, labels = family.name, family.help, family.labels
     if family.kind == "counter":
-        return Counter(family.name, family.help, family.labels, registry=REGISTRY)
+        return Counter(name, text, labels, registry=REGISTRY)
     if family.kind == "gauge":
-        return Gauge(family.name, family.help, family.labels, registry=REGISTRY)
+        return Gauge(name, text, labels, registry=REGISTRY)
     return Histogram(
-        family.name,
-        family.help,
-        family.labels,
-        unit=family.unit,
-        buckets=BUCKETS_SECONDS,
-        registry=REGISTRY,
+        name, text, labels, unit=family.unit, buckets=BUCKETS_SECONDS, registry=REGISTRY
     )
 
 
@@ -147,7 +172,8 @@ def _version() -> str:
         return "source"
 
 
-_FAMILIES = {family.name: _make(family) for family in FAMILIES}
+_MADE = {family.name: _make(family) for family in FAMILIES}
+_OWNERS = {family.name.removesuffix("_total"): family.owner for family in FAMILIES if family.owner}
 
 Info("tracseq_build", "What is running.", registry=REGISTRY).info(
     {"version": _version(), "python": python_version()}
@@ -158,39 +184,108 @@ GCCollector(registry=REGISTRY)
 
 
 def counter(name: str, **labels: str) -> Counter:
-    """Bind a counter of the table to its labels; call it once, then `.inc()`.
+    """Bind a counter of the table to its labels; call it once, then `.inc()` often.
 
     Raises:
         LookupError: the table has no such counter.
         ValueError: these are not its labels.
     """
-    found = _FAMILIES.get(name)
-    if not isinstance(found, Counter):
-        raise LookupError(f"no counter is named {name!r}: add it to FAMILIES")
-    return found.labels(**labels)
+    return _family(Counter, name).labels(**labels)
 
 
 def gauge(name: str, **labels: str) -> Gauge:
-    """Bind a gauge of the table to its labels; call it once, then `.set(value)`.
+    """Bind a gauge of the table to its labels; call it once, then `.set(value)` often.
 
     Raises:
         LookupError: the table has no such gauge.
         ValueError: these are not its labels.
     """
-    found = _FAMILIES.get(name)
-    if not isinstance(found, Gauge):
-        raise LookupError(f"no gauge is named {name!r}: add it to FAMILIES")
-    return found.labels(**labels)
+    return _family(Gauge, name).labels(**labels)
 
 
-def histogram(name: str, **labels: str) -> Histogram:
-    """Bind a histogram of the table to its labels; call it once, then `.observe(seconds)`.
+class Operation:
+    """One operation of one service: how often, with which outcome, how long.
 
-    Raises:
-        LookupError: the table has no such histogram.
-        ValueError: these are not its labels.
+    Outcomes (or HTTP statuses) must be few: each one is a series for as long as the process lives.
     """
-    found = _FAMILIES.get(name)
-    if not isinstance(found, Histogram):
-        raise LookupError(f"no histogram is named {name!r}: add it to FAMILIES")
-    return found.labels(**labels)
+
+    __slots__ = ("_by_outcome", "_children", "_durations", "_label", "_labels")
+
+    def __init__(self, counted: str, timed: str, label: str, labels: dict[str, str]) -> None:
+        self._by_outcome = _family(Counter, counted)
+        self._durations = _family(Histogram, timed).labels(**labels)
+        self._label = label
+        self._labels = labels
+        self._children: dict[str, Counter] = {}
+
+    def record(self, outcome: str, seconds: float) -> None:
+        """Count one more that ended so, after that long; linked to its trace if it is recorded."""
+        child = self._children.get(outcome)
+        if child is None:
+            labels = {**self._labels, self._label: outcome}
+            child = self._children[outcome] = self._by_outcome.labels(**labels)
+        child.inc()
+        self._durations.observe(seconds, current_exemplar())
+
+
+def message_operation(service: str, operation: str) -> Operation:
+    """Bind what is measured of handling one type of message; outcomes are a few words."""
+    labels = {"service": service, "operation": operation}
+    return Operation(
+        "tracseq_messages_total", "tracseq_message_duration_seconds", "outcome", labels
+    )
+
+
+def http_operation(service: str, operation: str) -> Operation:
+    """Bind what is measured of one HTTP operation; the outcome is the status code."""
+    labels = {"service": service, "operation": operation}
+    return Operation(
+        "tracseq_http_requests_total", "tracseq_http_request_duration_seconds", "status", labels
+    )
+
+
+def value(name: str, **labels: str) -> float:
+    """Read one sample of the registry, 0 where nobody wrote it yet; slow: for checks and people."""
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def exposition(service: str, accept: str = "") -> tuple[bytes, str]:
+    """Write what a service shows at `/metrics`: its own series and those of its process.
+
+    Args:
+        service: whose series are wanted, since the services of one process share the registry.
+        accept: the request's `Accept`; OpenMetrics, with exemplars, only where it is asked for.
+
+    Returns:
+        The body, and its content type.
+    """
+    encode, content_type = choose_encoder(accept)
+    return encode(_View(service)), content_type
+
+
+class _View(Collector):
+    """The part of the registry that one service shows."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the families, without the series of other services."""
+        for metric in REGISTRY.collect():
+            owner = _OWNERS.get(metric.name, self._service)
+            metric.samples = [
+                sample
+                for sample in metric.samples
+                if sample.labels.get("service", owner) == self._service
+            ]
+            if metric.samples:
+                yield metric
+
+
+def _family(kind: type[MetricT], name: str) -> MetricT:
+    found = _MADE.get(name)
+    if not isinstance(found, kind):
+        raise LookupError(  # noqa: TRY004 - what is wrong is the name
+            f"no {kind.__name__.lower()} is named {name!r}: add it to FAMILIES"
+        )
+    return found

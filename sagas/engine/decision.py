@@ -59,7 +59,7 @@ class StepCommand:
     step: str
     undo: bool
     command_id: UUID
-    """What the participant must recognise a repetition by; it is sent again where nobody answers."""
+    """By this the participant tells a repetition: where nobody answers, it is sent again."""
     type: str
     version: int
     data: Mapping[str, Any]

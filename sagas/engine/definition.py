@@ -126,7 +126,7 @@ class Definition:
     by_name: Mapping[str, Step] = field(compare=False)
 
     def under(self, recorded_hash: str) -> "Definition":
-        """Give this table under another hash, so that replay compares what it does, not its name."""
+        """Give this table under another hash: replay compares what it does, not what it is."""
         return replace(self, hash=recorded_hash)
 
 

@@ -5,9 +5,9 @@ is undone in reverse. Three rules carry the rest:
 
 * **A known failure gets a new command id, an unknown outcome keeps the old one.** Participants
   answer a repeated id with the recorded outcome, so asking again is safe where nobody answered.
-* **What may have been done is undone.** A compensatable step given up without a clear answer is
-  undone too, and undone again when its answer turns up late. A pivot given up without a clear
-  answer cannot be undone: the saga fails and a person looks.
+* **What may have been done is undone.** A compensatable step is undone too where nobody answered
+  or its participant was unwell, and undone again when its answer turns up late. A pivot given up
+  like that cannot be undone: the saga fails and a person looks.
 * **Timers are never cancelled.** The one that counts is named in the state; others are stale.
 """
 
@@ -145,7 +145,7 @@ def _fail(draft: Draft, step: Step, failure: Failure) -> None:
         draft.end(TransactionStatus.FAILED, failure)
     elif step.kind is StepKind.RETRIABLE:
         _fail_after_pivot(draft, step, failure)
-    elif definite:
+    elif definite and (step.undo is None or len(stands.asked) == 1):
         draft.end_step(step, StepStatus.REFUSED, failure.detail)
         _compensate(draft, failure)
     else:

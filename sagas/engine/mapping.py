@@ -128,13 +128,13 @@ def evaluate(fill: Fill, known: Known) -> Any:  # noqa: ANN401 - any JSON value
             return fill.value
         case Text():
             values = [_read(ref, known) for ref in fill.refs]
-            return MISSING if MISSING in values else fill.template.format(*values)
+            return MISSING if any(v is MISSING for v in values) else fill.template.format(*values)
         case Group():
             members = ((name, evaluate(member, known)) for name, member in fill.members)
             return {name: value for name, value in members if value is not MISSING}
         case FirstOf():
-            values = (evaluate(one, known) for one in fill.fills)
-            return next((value for value in values if value is not MISSING), MISSING)
+            found = (evaluate(one, known) for one in fill.fills)
+            return next((value for value in found if value is not MISSING), MISSING)
 
 
 def evaluate_all(fills: Mapping[str, Fill], known: Known) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How a command of the command line ends: an exit code that scripts can use, one clear line for people.
+"""How a command of the command line ends: an exit code for scripts, one clear line for people.
 
 Nothing here prints results; that is `output.py`.
 """
@@ -39,13 +39,19 @@ class Exit(IntEnum):
     REFUSED = 1
     USAGE = 2
     UNREACHABLE = 3
+    INTERRUPTED = 130
 
 
 class CliError(Exception):
     """A command ends here; the text says why, the remedy what to do about it."""
 
     def __init__(
-        self, message: str, *, remedy: str = "", code: Exit = Exit.REFUSED, problem: Problem | None = None
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        code: Exit = Exit.REFUSED,
+        problem: Problem | None = None,
     ) -> None:
         """Say why, and what to do."""
         super().__init__(message)
@@ -68,7 +74,7 @@ def command(
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                     runner.run(function(*args, **kwargs))
             except KeyboardInterrupt:
-                raise typer.Exit(130) from None
+                raise typer.Exit(Exit.INTERRUPTED) from None
             except Exception as error:
                 if DEBUG in os.environ:
                     raise
@@ -85,7 +91,11 @@ def _tell(error: Exception, *, as_json: bool) -> Exit:
     """Print an error in one line, its field errors below, and give the exit code."""
     told = as_cli_error(error)
     if as_json:
-        document: dict[str, Any] = {"message": told.message, "remedy": told.remedy, "exit_code": told.code}
+        document: dict[str, Any] = {
+            "message": told.message,
+            "remedy": told.remedy,
+            "exit_code": told.code,
+        }
         if told.problem is not None:
             document["problem"] = told.problem.model_dump(mode="json", exclude_none=True)
         output.print_json({"error": document}, file=sys.stderr)
@@ -99,27 +109,29 @@ def _tell(error: Exception, *, as_json: bool) -> Exit:
 
 def as_cli_error(error: Exception) -> CliError:
     """Say any error as one for people."""
-    match error:
-        case CliError():
-            return error
-        case EdgeRefusedError():
-            return _of_problem(error.problem)
-        case Refused():
-            return _of_problem(error.refusal.to_problem())
-        case EdgePendingError():
-            remedy = f"Its outcome will be at {error.location}."
-            return CliError("The command is stored and not done yet.", remedy=remedy)
-        case EdgeUnreachableError() | Retryable():
-            return CliError(f"{error}.", remedy=START_IT, code=Exit.UNREACHABLE)
-        case ValidationError():
-            return CliError(f"An answer cannot be read: {error.error_count()} value(s) do not fit.")
-        case OSError():
-            return CliError(f"{error}.")
-        case _:
-            return CliError(
-                f"Unforeseen: {type(error).__name__}: {error}.",
-                remedy=f"This is a fault of tracseq itself; {DEBUG}=1 shows where it is.",
-            )
+    if isinstance(error, CliError):
+        return error
+    if isinstance(error, EdgeRefusedError):
+        return _of_problem(error.problem)
+    if isinstance(error, Refused):
+        return _of_problem(error.refusal.to_problem())
+    if isinstance(error, EdgePendingError):
+        remedy = f"Its outcome will be at {error.location}."
+        return CliError("The command is stored and not done yet.", remedy=remedy)
+    if isinstance(error, EdgeUnreachableError | Retryable):
+        return CliError(f"{error}.", remedy=START_IT, code=Exit.UNREACHABLE)
+    return _of_unforeseen(error)
+
+
+def _of_unforeseen(error: Exception) -> CliError:
+    if isinstance(error, OSError):
+        return CliError(f"{error}.")
+    if isinstance(error, ValidationError):
+        return CliError(f"An answer cannot be read: {error.error_count()} value(s) do not fit.")
+    return CliError(
+        f"Unforeseen: {type(error).__name__}: {error}.",
+        remedy=f"This is a fault of tracseq itself; {DEBUG}=1 shows where it is.",
+    )
 
 
 START_IT = "Is the system up? `tracseq up` starts one; --data or TRACSEQ_EDGE_URL says where it is."
@@ -137,7 +149,7 @@ def usage_error(field: str, value: object, problem: str, remedy: str) -> CliErro
 
 
 def invalid(what: str, errors: list[FieldError]) -> CliError:
-    """Make the error of input that does not fit its contract; every field is listed with its remedy."""
+    """Make the error of input that does not fit its contract; each field is listed."""
     problem = Problem(
         type="urn:tracseq:problem:request.invalid",
         title=what,

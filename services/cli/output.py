@@ -51,10 +51,12 @@ def stderr() -> Console:
 def print_json(document: object, *, file: TextIO | None = None) -> None:
     """Print one JSON document on one line."""
     text = json.dumps(to_jsonable_python(document), ensure_ascii=False)
-    print(text, file=file or sys.stdout, flush=True)  # noqa: T201 - printing is what this is for
+    print(text, file=file or sys.stdout, flush=True)
 
 
-def print_result(result: BaseModel | Sequence[BaseModel] | dict[str, Any], *, as_json: bool, table: Table) -> None:
+def print_result(
+    result: BaseModel | Sequence[BaseModel] | dict[str, Any], *, as_json: bool, table: Table
+) -> None:
     """Print a result as JSON or as a table."""
     if as_json:
         print_json(result)
@@ -64,7 +66,9 @@ def print_result(result: BaseModel | Sequence[BaseModel] | dict[str, Any], *, as
 
 def make_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
     """Make a table; None is shown as nothing, times in UTC to the second, states in colour."""
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False
+    )
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:

@@ -1,7 +1,7 @@
 """Where the running system is: `up` writes it down, every other command reads it.
 
-The file is `<data>/run.json`. It is no truth about the system: whoever cannot be reached there is not
-there.
+The file is `<data>/run.json`. It is no truth about the system: whoever cannot be reached
+there is not there.
 """
 
 import os
@@ -83,7 +83,9 @@ def edge_url(data: Path) -> str:
         return given
     info = find(data)
     if info is None or info.edge_url is None:
-        raise CliError(f"No edge is known: no system runs on {data}.", remedy=START_IT, code=Exit.UNREACHABLE)
+        raise CliError(
+            f"No edge is known: no system runs on {data}.", remedy=START_IT, code=Exit.UNREACHABLE
+        )
     return info.edge_url
 
 
@@ -99,5 +101,7 @@ def nats_url(data: Path) -> str:
     info = find(data)
     if info is None:
         remedy = "`tracseq up` starts one; --data or TRACSEQ_NATS_URL says where it is."
-        raise CliError(f"No broker is known: no system runs on {data}.", remedy=remedy, code=Exit.UNREACHABLE)
+        raise CliError(
+            f"No broker is known: no system runs on {data}.", remedy=remedy, code=Exit.UNREACHABLE
+        )
     return info.nats_url

@@ -14,7 +14,7 @@ BYTES_MAX = 2_000_000
 # Where packages come from is the installer's affair, never the repository's.
 REGISTRY = re.compile(
     r"^\s*(--)?(extra-)?index-url"
-    r"|^\s*registry\s*="
+    r"|^registry\s*="
     r'|"resolved"\s*:\s*"https?://'
     r"|https?://[^\s\"']+\.(whl|tar\.gz|tgz)\b"
     r"|files\.pythonhosted\.org",

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from contracts.errors import Refusal
-from contracts.message import Event
+from contracts.aggregate import Decision
 from contracts.storage import (
     ContainerNotFound,
     PlacedSample,
@@ -32,7 +31,7 @@ def decide_reserve(
     container_id: ContainerId,
     submission_id: SubmissionId,
     expires_at: datetime,
-) -> Sequence[Event] | Refusal:
+) -> Decision:
     """Hold the first free positions of a box, one for each row; all or none."""
     if state is None:
         return ContainerNotFound(container_id=container_id)
@@ -58,9 +57,7 @@ def decide_reserve(
     ]
 
 
-def decide_confirm(
-    state: ContainerState | None, *, submission_id: SubmissionId
-) -> Sequence[Event] | Refusal:
+def decide_confirm(state: ContainerState | None, *, submission_id: SubmissionId) -> Decision:
     """Let the samples of a submission rest in the positions held for them."""
     held = {
         label: slot for label, slot in slots_of(state, submission_id).items() if not slot.occupied
@@ -85,7 +82,7 @@ def decide_release(
     *,
     submission_id: SubmissionId,
     reason: Literal["released", "expired"],
-) -> Sequence[Event] | Refusal:
+) -> Decision:
     """Free the positions of a submission: occupied ones too, except where it only expired."""
     freed = [
         label

@@ -4,12 +4,10 @@ One state for all three kinds: freezers and racks hold children, boxes hold slot
 slots of a box are made in `box`, those on where a container may stand in `placement`.
 """
 
-from collections.abc import Sequence
-
 from pydantic import Field
 
+from contracts.aggregate import Aggregate, Decision
 from contracts.entry import Entry
-from contracts.errors import Refusal
 from contracts.message import Event
 from contracts.storage import (
     ChildAdded,
@@ -112,14 +110,15 @@ def _evolve_slots(
             return {label: slot for label, slot in slots.items() if label not in free}
 
 
-def decide_add(state: ContainerState | None, added: ContainerAdded) -> Sequence[Event] | Refusal:
+CONTAINER = Aggregate("storage", "container", ContainerState, evolve_container)
+
+
+def decide_add(state: ContainerState | None, added: ContainerAdded) -> Decision:
     """Put a container where it was found to fit; put there already is fine."""
     return [] if state else [added]
 
 
-def decide_take_in(
-    state: ContainerState | None, child: ContainerAdded
-) -> Sequence[Event] | Refusal:
+def decide_take_in(state: ContainerState | None, child: ContainerAdded) -> Decision:
     """Take a rack or box in; taken in already is fine. The parent must exist."""
     if state is None:
         raise ValueError(f"container {child.parent_id} was never added")

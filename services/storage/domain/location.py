@@ -1,13 +1,12 @@
 """Locations: places where freezers stand, and the claims that keep their names unique."""
 
 import hashlib
-from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import Field
 
+from contracts.aggregate import Aggregate, Decision
 from contracts.entry import Entry
-from contracts.errors import Refusal
 from contracts.message import Event
 from contracts.storage import (
     ContainerAdded,
@@ -76,16 +75,18 @@ def evolve_location_name(
     return state
 
 
-def decide_create(
-    state: LocationState | None, *, location_id: LocationId, name: Name
-) -> Sequence[Event] | Refusal:
+LOCATION = Aggregate("storage", "location", LocationState, evolve_location)
+LOCATION_NAME = Aggregate("storage", "location_name", LocationNameState, evolve_location_name)
+
+
+def decide_create(state: LocationState | None, *, location_id: LocationId, name: Name) -> Decision:
     """Create a location; created already is fine."""
     return [] if state else [LocationCreated(location_id=location_id, name=name)]
 
 
 def decide_claim_name(
     state: LocationNameState | None, *, location_id: LocationId, name: Name
-) -> Sequence[Event] | Refusal:
+) -> Decision:
     """Claim a name for a location, unless another one has it."""
     if state is None:
         return [LocationNameClaimed(location_id=location_id, name=name)]
@@ -94,9 +95,7 @@ def decide_claim_name(
     return []
 
 
-def decide_place_freezer(
-    state: LocationState | None, freezer: ContainerAdded
-) -> Sequence[Event] | Refusal:
+def decide_place_freezer(state: LocationState | None, freezer: ContainerAdded) -> Decision:
     """Take a freezer in; taken in already is fine. The location must exist."""
     if state is None:
         raise ValueError(f"location {freezer.location_id} was never created")

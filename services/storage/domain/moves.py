@@ -4,13 +4,12 @@ A move is made from what was known; the decisions in it look at what is, and ref
 differs. The reservation stands first, so that its refusal is the one that counts.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from contracts.errors import Refusal
-from contracts.message import Event
+from contracts.aggregate import Decide
 from contracts.storage import ReservationHeld
 from contracts.types import ContainerId, SubmissionId
 from services.storage.domain import box, reservation
@@ -18,16 +17,14 @@ from services.storage.domain.allocation import BoxShare
 from services.storage.domain.container import ContainerState
 from services.storage.domain.reservation import ReservationState
 
-Decision = Sequence[Event] | Refusal
-
 
 @dataclass(frozen=True, slots=True)
 class Move:
     """Decisions on one reservation and some boxes."""
 
     submission_id: SubmissionId
-    reservation: Callable[[ReservationState | None], Decision]
-    boxes: Mapping[ContainerId, Callable[[ContainerState | None], Decision]]
+    reservation: Decide[ReservationState]
+    boxes: Mapping[ContainerId, Decide[ContainerState]]
 
 
 def hold(submission_id: SubmissionId, shares: Sequence[BoxShare], expires_at: datetime) -> Move:

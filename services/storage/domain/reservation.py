@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
+from contracts.aggregate import Aggregate, Decision
 from contracts.entry import Entry
 from contracts.errors import Refusal
 from contracts.message import Event
@@ -56,6 +57,9 @@ def evolve_reservation(
             return state
 
 
+RESERVATION = Aggregate("storage", "reservation", ReservationState, evolve_reservation)
+
+
 def answer_again(state: ReservationState) -> ReservationView | Refusal:
     """Answer a submission that has reserved before: what it holds, or that this is over."""
     if state.state in {"released", "expired"}:
@@ -63,13 +67,13 @@ def answer_again(state: ReservationState) -> ReservationView | Refusal:
     return reservation_view(state)
 
 
-def decide_hold(state: ReservationState | None, held: ReservationHeld) -> Sequence[Event] | Refusal:
+def decide_hold(state: ReservationState | None, held: ReservationHeld) -> Decision:
     """Hold positions for a submission that never reserved before.
 
     Where it did, be it with another message a moment ago, nothing of this plan is appended.
     """
     if state is not None:
-        return []
+        return PlanOutdated(submission_id=held.submission_id)
     return [held]
 
 
@@ -79,7 +83,7 @@ def decide_confirm(
     submission_id: SubmissionId,
     boxes: Sequence[ContainerId],
     now: datetime,
-) -> Sequence[Event] | Refusal:
+) -> Decision:
     """Confirm what is held in these boxes; confirmed already is fine."""
     if state is None:
         return ReservationLost(submission_id=submission_id, state="unknown")
@@ -97,7 +101,7 @@ def decide_release(
     *,
     submission_id: SubmissionId,
     boxes: Sequence[ContainerId],
-) -> Sequence[Event] | Refusal:
+) -> Decision:
     """Release what is held or confirmed in these boxes; where nothing is, remember the release."""
     if state is not None and state.state in {"released", "expired"}:
         return []
@@ -110,7 +114,7 @@ def decide_expire(
     submission_id: SubmissionId,
     boxes: Sequence[ContainerId],
     now: datetime,
-) -> Sequence[Event] | Refusal:
+) -> Decision:
     """Let a reservation that is held beyond its time expire."""
     if state is None or not is_overdue(state, now):
         return PlanOutdated(submission_id=submission_id)
@@ -123,7 +127,7 @@ def _end(
     *,
     state: ReservationState | None,
     boxes: Sequence[ContainerId],
-) -> Sequence[Event] | Refusal:
+) -> Decision:
     # The boxes were looked up before: if the submission reserved since, they are not all.
     if state is not None and state.boxes != tuple(boxes):
         return PlanOutdated(submission_id=submission_id)

@@ -1,0 +1,1 @@
+"""Recorded histories, run through today's definitions."""

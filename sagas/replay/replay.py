@@ -1,0 +1,128 @@
+"""Whether today's definitions would still decide as recorded histories say they did.
+
+Every entry tells what it was decided on. Replay hands that to the machine again and compares what
+comes out with what is recorded; the first difference of a history is reported, and the rest of that
+history is left, since it follows from another state. Words for people (`title`, `detail`) are not
+compared: rewording is no change of behaviour. Nothing is sent, stored or measured here.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+from pydantic import ValidationError
+
+from contracts.catalog import UnknownTypeError
+from contracts.entry import BrokenChainError, Entry, read_entry, verify_chain
+from contracts.versions import UnknownVersionError
+from sagas.definitions import UnknownDefinitionError, find
+from sagas.engine.decision import Ignored, Transition
+from sagas.engine.definition import Definition
+from sagas.engine.machine import decide
+from sagas.engine.record import UnreadableInputError, read_commands, read_input, read_timers
+from sagas.engine.state import SagaState
+from sagas.replay.difference import Divergence, difference, wordless
+
+Find = Callable[[str, int], Definition]
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreplayable:
+    """A history that could not be replayed to its end."""
+
+    saga: str
+    problem: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What a replay found."""
+
+    histories: int = 0
+    transitions: int = 0
+    """Replayed, diverging ones included."""
+    diverged: list[Divergence] = field(default_factory=list[Divergence])
+    unreplayable: list[Unreplayable] = field(default_factory=list[Unreplayable])
+    """Histories whose chain is broken or that today's code cannot read."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every history came out as recorded."""
+        return not self.diverged and not self.unreplayable
+
+    def to_json(self, *, elapsed_seconds: float | None = None) -> Json:
+        """Write it as JSON; `per_second` counts histories and needs the caller's measurement."""
+        return {
+            "histories": self.histories,
+            "transitions": self.transitions,
+            "diverged": [one.to_json() for one in self.diverged],
+            "unreplayable": [
+                {"saga": one.saga, "problem": one.problem} for one in self.unreplayable
+            ],
+            "per_second": self.histories / elapsed_seconds if elapsed_seconds else None,
+        }
+
+
+def replay(histories: Iterable[Mapping[str, Any]], *, find: Find = find) -> Report:
+    """Replay exported histories: `{"transaction_id": ..., "entries": [{"seq", "body"}, ...]}`.
+
+    `body` is an entry exactly as it was appended, as text: the hash chain is over these bytes.
+    """
+    report = Report()
+    for history in histories:
+        report.histories += 1
+        saga = str(history.get("transaction_id", ""))
+        try:
+            _replay_one(_read(history), find, report)
+        except KeyError as error:
+            problem = f"a part of the export is missing: {error}"
+            report.unreplayable.append(Unreplayable(saga=saga, problem=problem))
+        except _UNREPLAYABLE as error:
+            report.unreplayable.append(Unreplayable(saga=saga, problem=str(error)))
+    return report
+
+
+_UNREPLAYABLE: Final = (
+    BrokenChainError,
+    UnknownDefinitionError,
+    UnknownTypeError,
+    UnknownVersionError,
+    UnreadableInputError,
+    ValidationError,
+)
+
+
+def _read(history: Mapping[str, Any]) -> list[Entry]:
+    recorded = cast("list[Mapping[str, Any]]", history["entries"])
+    bodies = [str(one["body"]).encode() for one in recorded]
+    if verify_chain(bodies) == 0:
+        raise UnreadableInputError("the history has no entries: export it again")
+    return [
+        read_entry(body, subject="", seq=one["seq"])
+        for body, one in zip(bodies, recorded, strict=True)
+    ]
+
+
+def _replay_one(entries: Iterable[Entry], find: Find, report: Report) -> None:
+    state: SagaState | None = None
+    definition: Definition | None = None
+    for entry in entries:
+        if definition is None:
+            named = entry.effects["definition"]
+            # Under the recorded hash, so that only a change of behaviour counts as one.
+            definition = find(named["type"], named["version"]).under(named["hash"])
+        report.transitions += 1
+        produced = decide(definition, state, read_input(entry))
+        if isinstance(produced, Ignored) or not _is_same(entry, produced):
+            report.diverged.append(difference(definition, state, entry, produced))
+            return
+        state = produced.state
+
+
+def _is_same(entry: Entry, produced: Transition) -> bool:
+    return (
+        read_commands(entry.effects) == produced.commands
+        and read_timers(entry.effects) == produced.timers
+        and (entry.events == produced.events or wordless(entry.events) == wordless(produced.events))
+    )

@@ -1,0 +1,43 @@
+"""`tracseq provision`: make the declared streams, consumers and buckets true on a broker."""
+
+from typing import Annotated
+
+import typer
+
+from infra.bus.connection import Connection
+from infra.bus.provision import ProvisionError, provision
+from services.cli import output, running
+from services.cli.outcome import CliError, command
+from services.cli.running import DATA_DEFAULT, DataOption, JsonOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "provision")
+    async def provision_broker(
+        *,
+        replicas: Annotated[
+            int, typer.Option(min=1, max=5, help="Copies of each stream; 3 in a cluster.")
+        ] = 1,
+        data: DataOption = DATA_DEFAULT,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Create or update every stream, consumer and bucket that the laboratory needs.
+
+        Nothing is ever deleted: what cannot be changed in place is reported. `tracseq up` does this
+        by itself; run it before the services when they run elsewhere (TRACSEQ_NATS_URL).
+        """
+        connection = await Connection.connect(running.nats_url(data), "provisioner")
+        try:
+            report = await provision(connection, replicas=replicas)
+        except ProvisionError as error:
+            raise CliError(f"{error}") from None
+        finally:
+            await connection.close()
+        if as_json:
+            output.print_json({"created": report.created, "updated": report.updated})
+            return
+        if report.created:
+            output.stdout().print(f"Created: {', '.join(report.created)}.")
+        output.stdout().print(f"{len(report.updated)} streams were there and are as declared.")

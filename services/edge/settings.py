@@ -1,0 +1,20 @@
+"""What the edge is told from outside."""
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from infra.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Read from `TRACSEQ_EDGE_...`."""
+
+    model_config = SettingsConfigDict(env_prefix="TRACSEQ_EDGE_", frozen=True, extra="ignore")
+
+    http_port: Annotated[int, Field(ge=0, le=65_535)] = 8089
+    trust_network: bool = False
+    """Serve others than this machine although callers are not authenticated yet."""
+    upload_bytes_max: Annotated[int, Field(ge=1, le=64 * 1024 * 1024)] = 32 * 1024 * 1024
+    """Of a whole form, its files included."""

@@ -1,0 +1,1 @@
+"""Message in, decide on the log, answer out: places, reservations, and questions about both."""

@@ -1,0 +1,1 @@
+"""What the transaction service does with each message: submissions, step outcomes, timers, questions."""
