@@ -2,13 +2,15 @@
 
 from typing import Annotated, Any
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from contracts.errors import Refusal
 from contracts.message import Command, Query, get, post
 from contracts.types import ActorId, Name, Page, PageNumber, PageSize, UtcTime, View
 
-Site = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_\-]{0,31}$")]
+Site = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_\-]{0,31}$"), Field(examples=["main"])
+]
 
 
 class TimelineEntry(View):

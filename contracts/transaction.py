@@ -12,7 +12,6 @@ from contracts.types import (
     ActorId,
     EmailAddress,
     FileRef,
-    MinSeq,
     Name,
     Page,
     PageNumber,
@@ -187,7 +186,6 @@ class ListTransactions(
     saga_type: Name | None = None
     page: PageNumber = 1
     page_size: PageSize = 50
-    min_seq: MinSeq = 0
 
 
 class GetTransactionHistory(

@@ -63,9 +63,17 @@ UtcTime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Text = Annotated[str, StringConstraints(max_length=2_000)]
 ActorId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-EmailAddress = Annotated[str, StringConstraints(pattern=r"^[^@\s<>]+@[^@\s<>]+$", max_length=254)]
+EmailAddress = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^@\s<>]+@[^@\s<>]+$", max_length=254),
+    Field(examples=["bench@lab.example"]),
+]
 Reason = Annotated[str, StringConstraints(min_length=3, max_length=500)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-f]{64}$"),
+    Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]),
+]
 
 VolumeUl = Annotated[Decimal, Field(gt=0, le=Decimal(1_000_000), max_digits=12, decimal_places=4)]
 ConcentrationNgPerUl = Annotated[

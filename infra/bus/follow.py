@@ -107,7 +107,7 @@ class Follower:
         """Wait for something, then take all that is there; say whether the pull request is used up."""
         messages: list[Msg] = []
         exhausted = False
-        message = await subscription.next_msg(timeout=SILENCE_SECONDS)
+        message = await _next(subscription)
         while True:
             if (message.headers or {}).get("Status"):
                 exhausted = _is_end(message) or exhausted
@@ -115,7 +115,16 @@ class Follower:
                 messages.append(message)
             if subscription.pending_msgs == 0 or len(messages) >= self._batch_max:
                 return messages, exhausted
-            message = await subscription.next_msg(timeout=SILENCE_SECONDS)
+            message = await _next(subscription)
+
+
+async def _next(subscription: Subscription) -> Msg:
+    message = await subscription.next_msg(timeout=SILENCE_SECONDS)
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        # `asyncio.wait_for` of Python 3.11 swallows a cancellation that comes together with the message.
+        raise asyncio.CancelledError
+    return message
 
 
 def _is_end(message: Msg) -> bool:

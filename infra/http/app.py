@@ -20,9 +20,9 @@ from contracts.errors import NotFound, Refused, Retryable, Unavailable, Unexpect
 from infra.clock import SYSTEM, Clock
 from infra.http.guard import Guard
 from infra.http.headers import CORRELATION, correlation
-from infra.http.metrics import HttpMetrics
 from infra.http.problem import Busy, MethodNotAllowed, refusal_response
 from infra.http.routing import Match, Route, Router
+from infra.telemetry.metrics import http_operation
 from infra.telemetry.tracing import message_span, tracer_for
 
 REQUESTS_MAX = 1_000
@@ -55,7 +55,6 @@ class App:
         service: str,
         routes: Iterable[Route],
         *,
-        metrics: HttpMetrics,
         guard: Guard | None = None,
         clock: Clock = SYSTEM,
         requests_max: int = REQUESTS_MAX,
@@ -64,8 +63,7 @@ class App:
         table = list(routes)
         self._router = Router(table)
         operations = {route.operation for route in table} | {UNBOUND}
-        self._recorders = {name: metrics.operation(service, name) for name in operations}
-        self._in_flight = metrics.in_flight(service)
+        self._recorders = {name: http_operation(service, name) for name in operations}
         self._guard = guard or Guard()
         self._clock = clock
         self._requests_max = requests_max
@@ -107,7 +105,7 @@ class App:
         duration_seconds = self._clock.monotonic() - started
         operation = route.operation if route is not None else UNBOUND
         status = response.status_code
-        self._recorders[operation].observe(str(status), duration_seconds)
+        self._recorders[operation].record(str(status), duration_seconds)
         path = request.scope["path"][:PATH_CHARS_MAX]
         if span.is_recording():
             span.set_attributes(
@@ -137,7 +135,6 @@ class App:
         if self._answering >= self._requests_max:
             return refusal_response(Busy(what="Too many requests", limit=self._requests_max))
         self._answering += 1
-        self._in_flight.inc()
         try:
             if match is None:
                 path = request.scope["path"][:PATH_CHARS_MAX]
@@ -148,7 +145,6 @@ class App:
             return await self._run(request, route)
         finally:
             self._answering -= 1
-            self._in_flight.dec()
 
     async def _run(self, request: Request, route: Route) -> Response:
         try:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from contracts.errors import InvalidInput, Problem, Refused
-from contracts.message import Command, Http, Query, result_of
+from contracts.message import Command, Http, Message, Query, result_of
 from infra.bus.bus import Pending
 from infra.http import headers
 from infra.http.asking import UPLOADS_MAX, Asking
@@ -38,18 +38,18 @@ JSON = "application/json"
 _log = structlog.stdlib.get_logger(__name__)
 
 
-def routes(contracts: Iterable[type[AnyMessage]], asking: Asking) -> list[Route]:
-    """Make the route of every contract that has an HTTP binding; the others are left out."""
+def routes(contracts: Iterable[type[Message]], asking: Asking) -> list[Route]:
+    """Make the route of every command and query that has an HTTP binding; leave the others out."""
     uploads = asyncio.Semaphore(UPLOADS_MAX)
     return [
         Route(
             method=message.contract.http.method,
             path=API_PREFIX + message.contract.http.path,
-            endpoint=_endpoint(message, asking, uploads),
+            endpoint=_endpoint(cast("type[AnyMessage]", message), asking, uploads),
             operation=message.contract.type,
         )
         for message in contracts
-        if message.contract.http is not None
+        if message.contract.http is not None and issubclass(message, (Command, Query))
     ]
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from string import Formatter
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -118,7 +119,7 @@ class EdgeClient:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key is not None else {}
         body = _body(http, values, files)
         response = await self._request(http.method, path, headers=headers, **body)
-        if response.status_code == httpx.codes.ACCEPTED and http.status != httpx.codes.ACCEPTED:
+        if response.status_code == HTTPStatus.ACCEPTED and http.status != HTTPStatus.ACCEPTED:
             raise EdgePendingError(response.headers.get("Location", path))
         adapter: TypeAdapter[ResultT] = TypeAdapter(result_of(type(message)))
         try:
@@ -160,7 +161,7 @@ class EdgeClient:
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         try:
-            if response.status_code != httpx.codes.OK:
+            if response.status_code != HTTPStatus.OK:
                 await response.aread()
                 raise EdgeRefusedError(_problem(response))
             yield self._events(response)
@@ -198,7 +199,7 @@ class EdgeClient:
 
     def _unreachable(self, error: httpx.HTTPError) -> EdgeUnreachableError:
         return EdgeUnreachableError(
-            f"the edge at {self.url} does not answer: {error or type(error).__name__}"
+            f"the edge at {self.url} does not answer: {str(error) or type(error).__name__}"
         )
 
 

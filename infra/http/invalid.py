@@ -85,10 +85,10 @@ def invalid_input(
 ) -> InvalidInput:
     """Say what does not fit a model, beside what was found before.
 
-    Of a field in `found` nothing more is said: what pydantic sees there follows from it.
+    Of a top-level field in `found` nothing more is said: what pydantic sees there follows from it.
     """
     errors = list(found)
-    known = {field_error.field for field_error in errors}
+    known = {field_error.field.partition(".")[0] for field_error in errors}
     raw = error.errors(include_url=False)
     errors += [_say(item, model) for item in raw if _path(item["loc"][:1]) not in known]
     return InvalidInput(count=len(errors), errors=errors[:ERRORS_MAX])

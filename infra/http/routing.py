@@ -53,14 +53,14 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    segments: tuple[str, ...]
-    """As in the path; a parameter is the empty string."""
+    segments: tuple[str | None, ...]
+    """As in the path; None is a parameter."""
     names: tuple[tuple[int, str], ...]
     methods: dict[str, Route]
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
         for mine, given in zip(self.segments, segments, strict=True):
-            if mine != given and (mine or not given):
+            if (mine != given) if mine is not None else not given:
                 return None
         return {name: segments[index] for index, name in self.names}
 
@@ -78,7 +78,9 @@ class Router:
         for route in routes:
             self._add(route)
         for templates in self._by_length.values():
-            templates.sort(key=lambda template: tuple(not segment for segment in template.segments))
+            templates.sort(
+                key=lambda template: tuple(segment is None for segment in template.segments)
+            )
 
     def match(self, path: str) -> Match | None:
         """Find what stands at a path; None where nothing does."""
@@ -105,8 +107,7 @@ class Router:
         names = tuple((i, part[1:-1]) for i, part in enumerate(given) if part.startswith("{"))
         if not names:
             return self._literal.setdefault(route.path, {})
-        shape = tuple("" if part.startswith("{") else part for part in given)
-        # The leading slash makes the first segment empty as well: every path has that one too.
+        shape = tuple(None if part.startswith("{") else part for part in given)
         templates = self._by_length.setdefault(len(shape), [])
         for template in templates:
             if template.segments == shape:

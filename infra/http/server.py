@@ -32,9 +32,9 @@ class HttpServer:
     ) -> None:
         """Bind nothing yet. `on_stop` is called when draining begins; port 0 means any free one."""
         self._host = host
-        self._wanted_port = port
+        self.port = port
+        """The port; from `start` on the one that is bound."""
         self._on_stop = on_stop
-        self._socket: socket.socket | None = None
         self._serving: asyncio.Task[None] | None = None
         self._server = _Server(
             uvicorn.Config(
@@ -53,11 +53,6 @@ class HttpServer:
         )
 
     @property
-    def port(self) -> int:
-        """The port that is bound; before `start`, the one that is wanted."""
-        return self._socket.getsockname()[1] if self._socket is not None else self._wanted_port
-
-    @property
     def url(self) -> str:
         """The address of the root, without a slash at the end."""
         host = f"[{self._host}]" if ":" in self._host else self._host
@@ -70,11 +65,14 @@ class HttpServer:
             PortTakenError: another process listens there.
             OSError: the address cannot be bound.
         """
-        self._socket = _bind(self._host, self._wanted_port)
-        self._serving = asyncio.create_task(
-            self._server.serve([self._socket]), name=f"http {self.url}"
-        )
-        await self._server.listening.wait()
+        listener = _bind(self._host, self.port)
+        self.port = listener.getsockname()[1]
+        self._serving = asyncio.create_task(self._server.serve([listener]), name=f"http {self.url}")
+        listening = asyncio.create_task(self._server.listening.wait())
+        await asyncio.wait({self._serving, listening}, return_when=asyncio.FIRST_COMPLETED)
+        if self._serving.done():
+            listening.cancel()
+            self._serving.result()
 
     async def stop(self) -> None:
         """Take no more requests, let those under way end, close all within `DRAIN_SECONDS`."""

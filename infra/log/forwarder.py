@@ -14,10 +14,10 @@ from contracts import subjects
 from contracts.entry import Entry, read_entry
 from contracts.envelope import Envelope
 from contracts.errors import Conflict, Retryable
-from infra.bus.connection import Connection
 from infra.clock import SYSTEM, Clock
 from infra.ids import new_id
 from infra.bus.follow import Follower
+from infra.log.log import Log
 from infra.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -37,15 +37,15 @@ class _Position:
 class Forwarder:
     """Forwards one stream of logs."""
 
-    def __init__(self, connection: Connection, service: str, *, stream: str, filter: str, clock: Clock = SYSTEM) -> None:  # noqa: A002 - JetStream's word
-        """Say which stream of which service."""
-        self._connection = connection
-        self._service = service
-        self._stream = stream
-        self._filter = filter
+    def __init__(self, source: Log, *, clock: Clock = SYSTEM) -> None:
+        """Say which log."""
+        self._connection = source.connection
+        self._service = source.service
+        self._stream = source.stream
+        self._filter = source.filter
         self._clock = clock
-        self._position_subject = f"$KV.{subjects.SNAPSHOTS_BUCKET}.forwarder.{stream}"
-        self._lag = metrics.gauge("tracseq_forwarder_lag", service=service)
+        self._position_subject = f"$KV.{subjects.SNAPSHOTS_BUCKET}.forwarder.{source.stream}"
+        self._lag = metrics.gauge("tracseq_forwarder_lag", service=source.service)
 
     async def run(self) -> None:
         """Forward for ever."""

@@ -11,13 +11,12 @@ import structlog
 import uvloop
 
 from infra.bus.connection import BrokerUnavailable
-from infra.http.metrics import HttpMetrics
 from infra.runtime.platform import Platform
 from infra.runtime.running import Running
 from infra.runtime.service import Build
 from infra.settings import CommonSettings, ServiceSettings
 from infra.store import tracing as store_tracing
-from infra.telemetry import logs, metrics, tracing
+from infra.telemetry import logs, tracing
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +39,6 @@ class Fleet:
 
     async def start(self, blueprints: Sequence[Blueprint]) -> None:
         """Build and start; what was started is stopped again where one does not come up."""
-        http_metrics = HttpMetrics(metrics.registry())
         try:
             for blueprint in blueprints:
                 tracing.configure(blueprint.name, self.common.otlp_endpoint, self.common.trace_ratio)
@@ -48,7 +46,7 @@ class Fleet:
             for blueprint in blueprints:
                 platform = await Platform.open(blueprint.name, self.common)
                 service = blueprint.build(blueprint.settings, platform)
-                running = Running(service, http_metrics=http_metrics)
+                running = Running(service)
                 self.running.append(running)
                 await running.start()
         except BaseException:

@@ -20,7 +20,7 @@ from infra.http.asking import Asking
 from infra.http.binding import routes
 from infra.http.guard import Guard
 from infra.http.health import health_routes
-from infra.http.metrics import HttpMetrics
+from infra.http.metrics import metrics_route
 from infra.http.operations import operations_route
 from infra.http.server import HttpServer
 from infra.runtime.service import Check, Service
@@ -37,7 +37,7 @@ class BrokerDownError(RuntimeError):
 class Running:
     """Starts, watches and stops one service."""
 
-    def __init__(self, service: Service, *, http_metrics: HttpMetrics, http_port: int | None = None) -> None:
+    def __init__(self, service: Service, *, http_port: int | None = None) -> None:
         """Put the service's parts together; nothing is started."""
         self.service = service
         platform = service.platform
@@ -49,7 +49,7 @@ class Running:
         for declared, handle in service.consumers:
             self._consumers.add(declared, handle)
         self._tasks: list[asyncio.Task[None]] = []
-        self._app = self._make_app(http_metrics)
+        self._app = self._make_app()
         self.http = HttpServer(
             self._app,
             host=platform.common.http_host,
@@ -57,7 +57,7 @@ class Running:
             on_stop=self._app.stop,
         )
 
-    def _make_app(self, http_metrics: HttpMetrics) -> App:
+    def _make_app(self) -> App:
         service, bus = self.service, self.service.platform.bus
         asking = Asking(ask=bus.ask, files=bus.files, clock=service.platform.clock)
         own = [c for c in (*catalog.COMMANDS.values(), *catalog.QUERIES.values()) if c.contract.owner == service.name]
@@ -65,14 +65,13 @@ class Running:
             *service.routes,
             *routes(own, asking),
             *health_routes(name=service.name, version=version("tracseq"), checks=self._checks(), clock=service.platform.clock),
-            http_metrics.route(service.name),
+            metrics_route(service.name),
         ]
         if own:
             everything.append(operations_route(bus.outcome))
         return App(
             service.name,
             everything,
-            metrics=http_metrics,
             guard=Guard.of(service.platform.common.http_host),
             clock=service.platform.clock,
         )

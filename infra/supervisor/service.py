@@ -9,10 +9,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.supervisor.child import Program
+from infra.clock import SYSTEM, Clock
+from infra.supervisor.child import ChildFailedError, Program
 from infra.supervisor.ports import LOOPBACK
 
 READY_TIMEOUT_SECONDS = 3.0
+READY_POLL_SECONDS = 0.05
 READY_WITHIN_SECONDS = 30.0
 STOP_WITHIN_SECONDS = 9.0
 _REQUEST = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -52,3 +54,30 @@ async def answers_ready(port: int) -> bool:
                 writer.close()
     except (OSError, TimeoutError):
         return False
+
+
+async def until_ready(
+    ports: Mapping[str, int],
+    *,
+    within_seconds: float = READY_WITHIN_SECONDS,
+    clock: Clock = SYSTEM,
+) -> None:
+    """Wait until services are ready that are no children: who -> port on loopback.
+
+    Raises:
+        ChildFailedError: some are not in time.
+    """
+    waiting = dict(ports)
+    deadline = clock.monotonic() + within_seconds
+    while waiting:
+        answers = await asyncio.gather(*(answers_ready(port) for port in waiting.values()))
+        ready = [name for name, answer in zip(waiting, answers, strict=True) if answer]
+        waiting = {name: port for name, port in waiting.items() if name not in ready}
+        if waiting and clock.monotonic() > deadline:
+            names = ", ".join(waiting)
+            where = f"http://{LOOPBACK}:{next(iter(waiting.values()))}/health/ready"
+            raise ChildFailedError(
+                f"{names}: not ready within {within_seconds:g} s. {where} says what is amiss."
+            )
+        if waiting:
+            await clock.sleep(READY_POLL_SECONDS)

@@ -91,12 +91,6 @@ FAMILIES = (
         "seconds",
     ),
     Family(
-        "tracseq_http_requests_in_flight",
-        "gauge",
-        ("service",),
-        "HTTP requests that are being answered.",
-    ),
-    Family(
         "tracseq_dead_letters_total",
         "counter",
         ("service", "consumer"),

@@ -6,6 +6,8 @@ from sagas.definitions.sample_intake import SAMPLE_INTAKE
 from sagas.engine.definition import Definition
 from sagas.engine.validate import checked
 
+__all__ = ["ALL", "SAMPLE_INTAKE", "UnknownDefinitionError", "find"]
+
 ALL: Final[tuple[Definition, ...]] = (checked(SAMPLE_INTAKE),)
 
 

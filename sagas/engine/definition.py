@@ -249,7 +249,9 @@ def _describe_step(one: Step) -> dict[str, Any]:
 
 
 def _describe_command(command: CommandType) -> list[object]:
-    return [command.contract.type, command.contract.version]
+    contract = getattr(command, "contract", None)
+    # A class that states no contract is a fault; the validator says so.
+    return [command.__name__] if contract is None else [contract.type, contract.version]
 
 
 def _describe_retry(retry: Retry) -> list[float]:

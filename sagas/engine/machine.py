@@ -8,7 +8,8 @@ is undone in reverse. Three rules carry the rest:
 * **What may have been done is undone.** A compensatable step is undone too where nobody answered
   or its participant was unwell, and undone again when its answer turns up late. A pivot given up
   like that cannot be undone: the saga fails and a person looks.
-* **Timers are never cancelled.** The one that counts is named in the state; others are stale.
+* **One step is awaited at a time, with one timer.** Timers are never cancelled: the one that
+  counts is named in the state, and every other one is stale.
 """
 
 from datetime import timedelta
@@ -124,7 +125,11 @@ def _on_late_reply(
     # It may have been done after it was undone; only an undo sent from now on surely comes later.
     draft = Draft(definition, given, state)
     draft.answered(given, undo=False)
-    draft.ask(step, undo=True, anew=True)
+    if stands.status is StepStatus.UNDOING:
+        draft.ask(step, undo=True, anew=True)
+    else:
+        # Its turn comes again when the undo that is under way is answered: one at a time.
+        draft.end_step(step, StepStatus.DONE)
     return draft.finish()
 
 
@@ -192,8 +197,6 @@ def _go_on(draft: Draft) -> None:
 def _go_back(draft: Draft) -> None:
     """Undo the newest step that was, or may have been, done; with none left, all is undone."""
     steps = draft.state.steps
-    if any(stands.status is StepStatus.UNDOING for stands in steps.values()):
-        return
     for step in reversed(draft.definition.steps):
         if step.undo and steps[step.name].status in {StepStatus.DONE, StepStatus.UNKNOWN}:
             draft.ask(step, undo=True)

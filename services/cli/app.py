@@ -2,7 +2,18 @@
 
 import typer
 
-from services.cli import dead, events, history, provision, publish, saga, submit, up, version
+from services.cli import (
+    contracts,
+    dead,
+    events,
+    history,
+    provision,
+    publish,
+    saga,
+    submit,
+    up,
+    version,
+)
 from services.cli.outcome import EXIT_CODES
 
 app = typer.Typer(
@@ -14,5 +25,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for group in (up, submit, publish, events, saga, history, dead, provision, version):
+for group in (up, submit, publish, events, saga, history, dead, provision, contracts, version):
     group.register(app)

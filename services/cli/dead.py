@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from infra.bus.connection import Connection
 from infra.bus.dead import DeadLetter, DeadLetters
-from services.cli import output, running
+from services.cli import output
+from services.cli.broker import connection_to
 from services.cli.outcome import CliError, command
 from services.cli.running import DATA_DEFAULT, DataOption, JsonOption
 
@@ -103,11 +103,8 @@ def _register_changing(group: typer.Typer) -> None:
 
 @asynccontextmanager
 async def _letters(data: Path) -> AsyncGenerator[DeadLetters]:
-    connection = await Connection.connect(running.nats_url(data), "cli")
-    try:
+    async with connection_to(data) as connection:
         yield DeadLetters(connection)
-    finally:
-        await connection.close()
 
 
 def _document(letter: DeadLetter) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`tracseq history`: everything that happened to one aggregate, from its log, its chain checked."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -8,10 +9,10 @@ import typer
 
 from contracts import subjects
 from contracts.entry import BrokenChainError, Entry, read_entry, verify_chain
-from infra.bus.connection import Connection
 from infra.bus.streams import LOG_OWNERS
 from infra.clock import SYSTEM
-from services.cli import output, running
+from services.cli import output
+from services.cli.broker import connection_to
 from services.cli.events import parse_since
 from services.cli.outcome import CliError, command, usage_error
 from services.cli.running import DATA_DEFAULT, DataOption, JsonOption
@@ -43,7 +44,7 @@ def register(app: typer.Typer) -> None:
         """
         until = parse_since(at, SYSTEM.now()) if at is not None else None
         stream, subject = place(aggregate, key)
-        entries = await _read(running.nats_url(data), stream, subject)
+        entries = await _read(data, stream, subject)
         if not entries:
             raise CliError(
                 f"There is no {aggregate} {key}.", remedy="Check the id; lists show what there is."
@@ -73,12 +74,9 @@ def place(aggregate: str, key: str) -> tuple[str, str]:
     return subjects.log_stream(owner), subjects.log_of(owner, kind, key)
 
 
-async def _read(url: str, stream: str, subject: str) -> list[Entry]:
-    connection = await Connection.connect(url, "cli")
-    try:
+async def _read(data: Path, stream: str, subject: str) -> list[Entry]:
+    async with connection_to(data) as connection:
         raws = [raw async for raw in connection.read(stream, subject)]
-    finally:
-        await connection.close()
     try:
         verify_chain(raw.body for raw in raws)
     except BrokenChainError as error:

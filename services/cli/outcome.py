@@ -19,6 +19,7 @@ from rich.markup import escape
 
 from contracts.errors import FieldError, Problem, Refused, Retryable
 from infra.http.client import EdgePendingError, EdgeRefusedError, EdgeUnreachableError
+from infra.telemetry import logs
 from services.cli import output
 
 P = ParamSpec("P")
@@ -70,6 +71,8 @@ def command(
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
             as_json = bool(kwargs.get("as_json", False))
+            # What the libraries below have to say is said by the command's own error.
+            logs.configure(level="critical" if DEBUG not in os.environ else "debug", fmt="console")
             try:
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                     runner.run(function(*args, **kwargs))
@@ -101,7 +104,9 @@ def _tell(error: Exception, *, as_json: bool) -> Exit:
         output.print_json({"error": document}, file=sys.stderr)
         return told.code
     remedy = f" {told.remedy}" if told.remedy else ""
-    output.stderr().print(f"[bold red]Error:[/] {escape(told.message)}{escape(remedy)}")
+    # One line, however narrow the terminal: a folded line is two to a script.
+    text = f"[bold red]Error:[/] {escape(told.message)}{escape(remedy)}"
+    output.stderr().print(text, soft_wrap=True, highlight=False)
     if told.problem is not None:
         output.print_field_errors(told.problem.errors)
     return told.code

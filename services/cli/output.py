@@ -66,10 +66,16 @@ def print_result(
 
 def make_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
     """Make a table; None is shown as nothing, times in UTC to the second, states in colour."""
+    names = list(columns)
     table = Table(
-        title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False
+        title=title or None,
+        title_justify="left",
+        header_style="bold",
+        show_header=any(names),
+        box=None,
+        pad_edge=False,
     )
-    for column in columns:
+    for column in names:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(cell(value) for value in row))

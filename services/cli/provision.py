@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from infra.bus.connection import Connection
 from infra.bus.provision import ProvisionError, provision
-from services.cli import output, running
+from services.cli import output
+from services.cli.broker import connection_to
 from services.cli.outcome import CliError, command
 from services.cli.running import DATA_DEFAULT, DataOption, JsonOption
 
@@ -28,13 +28,11 @@ def register(app: typer.Typer) -> None:
         Nothing is ever deleted: what cannot be changed in place is reported. `tracseq up` does this
         by itself; run it before the services when they run elsewhere (TRACSEQ_NATS_URL).
         """
-        connection = await Connection.connect(running.nats_url(data), "provisioner")
-        try:
-            report = await provision(connection, replicas=replicas)
-        except ProvisionError as error:
-            raise CliError(f"{error}") from None
-        finally:
-            await connection.close()
+        async with connection_to(data) as connection:
+            try:
+                report = await provision(connection, replicas=replicas)
+            except ProvisionError as error:
+                raise CliError(f"{error}") from None
         if as_json:
             output.print_json({"created": report.created, "updated": report.updated})
             return

@@ -10,12 +10,13 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.catalog import LAB_EVENTS
+from contracts.errors import FieldError
 from contracts.event import Site
 from contracts.message import LabEvent
-from infra.bus.bus import Bus
-from infra.http.invalid import invalid_input
-from services.cli import output, running
+from infra.http.invalid import invalid_input, shorten
+from services.cli import output
 from services.cli.actor import ActorOption, who
+from services.cli.broker import bus_to
 from services.cli.outcome import command, invalid, usage_error
 from services.cli.running import DATA_DEFAULT, DataOption, JsonOption
 
@@ -50,16 +51,16 @@ def register(app: typer.Typer) -> None:
         data: DataOption = DATA_DEFAULT,
         as_json: JsonOption = False,
     ) -> None:
-        """Publish a lab event to the broker, checked against its contract first."""
+        """Publish a lab event to the broker, checked against its contract first.
+
+        Example: tracseq publish sensor.temperature_read '{"sensor": "F1", "celsius": -80.5}'
+        """
         event = read_event(event_type, body)
         checked_site = _site(site)
-        bus = await Bus.open(running.nats_url(data), source="cli")
-        try:
+        async with bus_to(data) as bus:
             stored = await bus.publish_lab(
                 event, source=source, site=checked_site, message_id=message_id, actor=who(actor)
             )
-        finally:
-            await bus.close()
         if as_json:
             output.print_json(
                 {
@@ -86,14 +87,27 @@ def read_event(event_type: str, given: str) -> LabEvent:
         hint = f"Did you mean {close[0]}? " if close else ""
         remedy = f"{hint}Known are: {', '.join(sorted(LAB_EVENTS))}."
         raise usage_error("TYPE", event_type, "is no lab event", remedy)
+    values = _read_object(given)
+    # Contracts of events ignore what they do not know, for later versions' sake. A person who types
+    # a field that nobody knows has mistyped it.
+    errors = [
+        _unknown(name, value, contract)
+        for name, value in values.items()
+        if name not in contract.model_fields
+    ]
+    event = None
     try:
-        # Through JSON, so that strings become times and numbers as they do on the wire.
-        return contract.model_validate(_read_object(given))
+        event = contract.model_validate(values)
     except ValidationError as error:
-        refusal = invalid_input(error, contract)
-        raise invalid(
-            f"{event_type} does not fit its contract; nothing was published.", refusal.errors
-        ) from None
+        errors = invalid_input(error, contract, errors).errors
+    if event is None or errors:
+        raise invalid(f"{event_type} does not fit its contract; nothing was published.", errors)
+    return event
+
+
+def _unknown(name: str, value: object, contract: type[LabEvent]) -> FieldError:
+    remedy = f"Leave it out; known are: {', '.join(contract.model_fields)}."
+    return FieldError(field=name, value=shorten(value), problem="is not known here", remedy=remedy)
 
 
 def _read_object(given: str) -> dict[str, Any]:

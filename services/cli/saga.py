@@ -1,4 +1,4 @@
-"""`tracseq saga`: transactions that span services; list, look, export."""
+"""`tracseq saga`: transactions that span services; list, look, export, replay."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from contracts.transaction import (
 )
 from contracts.types import TransactionId
 from infra.http.client import EdgeClient
-from services.cli import output, running
+from services.cli import output, replay, running
 from services.cli.outcome import command
 from services.cli.running import DATA_DEFAULT, DataOption, JsonOption
 from services.cli.submit import steps_table
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     _register_list(group)
     _register_show(group)
     _register_export(group)
+    replay.register(group)
 
 
 def _register_list(group: typer.Typer) -> None:

@@ -9,10 +9,9 @@ import importlib
 import os
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, cast
+from typing import Any, Self, cast
 
 import structlog
 
@@ -21,57 +20,21 @@ from infra.bus.provision import provision
 from infra.clock import SYSTEM
 from infra.runtime.run import Blueprint, Fleet
 from infra.settings import CommonSettings
-from infra.supervisor import DocumentStore, NatsServer, Program, Supervisor, hold_data, require_free
-from infra.supervisor.ports import LOOPBACK, free_base
-from infra.supervisor.service import service_program
+from infra.supervisor import DocumentStore, NatsServer, Program, Supervisor, hold_data
+from infra.supervisor.ports import LOOPBACK
+from infra.supervisor.service import service_program, until_ready
 from services import catalog
-from services.catalog import SERVICES, ServiceInfo
+from services.catalog import ServiceInfo
 from services.cli import running
+from services.cli.plan import Plan, choose_ports
 from services.cli.running import RunInfo
 from services.cli.version import own_version
 
 logger = cast("structlog.stdlib.BoundLogger", structlog.get_logger(__name__))
 
-Profile = Literal["dev", "safe"]
-LogLevel = Literal["debug", "info", "warning", "error"]
-
-ANY_BASE = 0
 DRAIN_SECONDS = 6
 """What a service may take to finish; with what follows, everything stops within 15 s."""
 FLEET_STOP_SECONDS_MAX = 8.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What to start, and where."""
-
-    data: Path
-    port_base: int | None = None
-    """None: the ports of the catalog. 0: any base whose ports are free."""
-    isolated: bool = False
-    profile: Profile = "safe"
-    smtp_url: str | None = None
-    log_level: LogLevel = "info"
-    only: frozenset[str] = frozenset()
-    """Names of services; empty for all."""
-
-    @property
-    def services(self) -> list[ServiceInfo]:
-        """The services to start, in the order of the catalog."""
-        return [service for service in SERVICES if not self.only or service.name in self.only]
-
-
-def choose_ports(plan: Plan) -> dict[str, int]:
-    """Give the port of every part that the plan needs, by name.
-
-    Raises:
-        PortsTakenError: one is held by another program.
-    """
-    wanted = {catalog.NATS, catalog.NATS_MONITOR, catalog.STORE} | {s.name for s in plan.services}
-    base = free_base(catalog.ports(0).values()) if plan.port_base == ANY_BASE else plan.port_base
-    ports = {name: port for name, port in catalog.ports(base).items() if name in wanted}
-    require_free(ports)
-    return ports
 
 
 class System:
@@ -151,6 +114,7 @@ class System:
             await self._supervisor.start(*self._service_programs(environment))
         else:
             await self._stack.enter_async_context(_fleet(self.plan.services, environment))
+            await until_ready({s.name: self._ports[s.name] for s in self.plan.services})
         self._stack.callback(running.forget, self._data)
         self._write_down()
 

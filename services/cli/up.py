@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.panel import Panel
@@ -16,8 +16,8 @@ from infra.telemetry import logs
 from services import catalog
 from services.cli import output
 from services.cli.outcome import CliError, Exit, command, usage_error
+from services.cli.plan import ANY_BASE, LogLevel, Plan, Profile
 from services.cli.running import DATA_DEFAULT, JsonOption, RunInfo
-from services.cli.system import ANY_BASE, LogLevel, Plan, Profile, System
 
 PORT_BASE_MIN = 1_024
 PORT_BASE_MAX = 65_535 - catalog.STORE_OFFSET
@@ -26,6 +26,9 @@ PROFILES = {
     "dev": "what was answered survives killed processes; a power cut may cost two minutes of it",
     "safe": "what was answered is on the disk: it survives killed processes and power cuts",
 }
+
+if TYPE_CHECKING:
+    from services.cli.system import System
 
 
 def register(app: typer.Typer) -> None:
@@ -71,10 +74,13 @@ def register(app: typer.Typer) -> None:
             only=_only(only),
         )
         logs.configure(level=log_level, fmt="console" if sys.stderr.isatty() else "json")
+        # FastStream, Starlette and motor take half a second that no other command needs.
+        from services.cli.system import System  # noqa: PLC0415
+
         await _run(System(plan), as_json=as_json)
 
 
-async def _run(system: System, *, as_json: bool) -> None:
+async def _run(system: "System", *, as_json: bool) -> None:
     asked = _cancel_on_signals(system)
     try:
         async with system:
@@ -92,7 +98,7 @@ async def _run(system: System, *, as_json: bool) -> None:
         raise CliError(f"{error}") from None
 
 
-def _cancel_on_signals(system: System) -> asyncio.Event:
+def _cancel_on_signals(system: "System") -> asyncio.Event:
     """Have the first signal stop the system and the second kill it; say whether one came."""
     asked = asyncio.Event()
     task = asyncio.current_task()

@@ -1,4 +1,4 @@
-"""The edge, put together: every contract that has an HTTP binding, operations, the live stream, docs.
+"""The edge, put together: contracts that have an HTTP binding, operations, the live stream, docs.
 
 It has no code per endpoint and keeps nothing. Who is allowed what is not decided here yet: until
 callers are authenticated it serves this machine alone.

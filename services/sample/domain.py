@@ -72,6 +72,8 @@ class Sample(View):
     submission_id: SubmissionId | None
     registered_at: UtcTime
     registered_by: ActorId
+    registered_seq: int
+    """Where its registration stands in the log: what lists are ordered by."""
     changed_at: UtcTime
 
 
@@ -102,6 +104,7 @@ def evolve_sample(sample: Sample | None, event: Event, entry: Entry) -> Sample |
                 submission_id=event.submission_id,
                 registered_at=entry.at,
                 registered_by=entry.actor,
+                registered_seq=entry.seq,
                 changed_at=entry.at,
             )
         case SampleStatusChanged() if sample is not None:

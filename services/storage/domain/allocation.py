@@ -37,8 +37,13 @@ class BoxShare:
     rows: tuple[ManifestRow, ...]
 
 
-def plan(inventory: Inventory, rows: Sequence[ManifestRow]) -> list[BoxShare] | Refusal:
+def plan(
+    inventory: Inventory, submission_id: SubmissionId, rows: Sequence[ManifestRow]
+) -> list[BoxShare] | Refusal:
     """Find room for every row, each at its own temperature; or say what is in the way."""
+    if inventory.samples_of(submission_id):
+        # A twin of the command was first: neither its samples nor its room are in anyone's way.
+        return PlanOutdated(submission_id=submission_id)
     if refusal := _refuse_samples(inventory, rows):
         return refusal
     by_zone: dict[Zone, list[ManifestRow]] = {}

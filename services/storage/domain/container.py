@@ -64,14 +64,18 @@ class ContainerState(Value):
     columns: int
     children: dict[str, ContainerId] = Field(default_factory=dict[str, ContainerId])
     """By the name as it is compared."""
+    added_seq: int
+    """Stream sequence of the entry that added it: what came later has a higher one."""
     slots: dict[str, Slot] = Field(default_factory=dict[str, Slot])
     """By position; a free position has none."""
 
 
-def evolve_container(state: ContainerState | None, event: Event, _: Entry) -> ContainerState | None:
+def evolve_container(
+    state: ContainerState | None, event: Event, entry: Entry
+) -> ContainerState | None:
     """Fold one event into a container."""
     if isinstance(event, ContainerAdded):
-        return ContainerState(**event.model_dump())
+        return ContainerState(**event.model_dump(), added_seq=entry.seq)
     if state is None:
         return None
     match event:
@@ -137,7 +141,7 @@ def decide_take_in(state: ContainerState | None, child: ContainerAdded) -> Decis
 def container_view(state: ContainerState, seq: int) -> ContainerView:
     """Show a container."""
     return ContainerView(
-        **state.model_dump(exclude={"children", "slots"}),
+        **state.model_dump(exclude={"children", "slots", "added_seq"}),
         used=len(state.slots if state.kind is ContainerKind.BOX else state.children),
         seq=seq,
     )

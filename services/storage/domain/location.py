@@ -31,6 +31,8 @@ class LocationState(Value):
     name: Name
     created_at: datetime
     created_by: ActorId
+    created_seq: int
+    """Stream sequence of the entry that created it: what came later has a higher one."""
     freezers: dict[str, ContainerId] = Field(default_factory=dict[str, ContainerId])
     """By the name as it is compared."""
 
@@ -58,6 +60,7 @@ def evolve_location(
                 name=event.name,
                 created_at=entry.at,
                 created_by=entry.actor,
+                created_seq=entry.seq,
             )
         case FreezerPlaced() if state is not None:
             freezers = {**state.freezers, claimed(event.name): event.container_id}

@@ -52,11 +52,12 @@ async def on_reserve(
         if known is not None:
             return answer_again(known)
         async with inventory.turn:
-            shares = plan(await inventory.current(), rows)
+            shares = plan(await inventory.current(), command.submission_id, rows)
+            if isinstance(shares, PlanOutdated):
+                continue
             if isinstance(shares, Refusal):
                 return shares
-            move = hold(command.submission_id, shares, expires_at)
-            made = await _try(move, context, logs)
+            made = await _try(hold(command.submission_id, shares, expires_at), context, logs)
         if made is not None:
             return made
     raise Conflict(f"submission {command.submission_id}: {PLANS_MAX} plans were overtaken")

@@ -3,7 +3,6 @@
 import asyncio
 
 from contracts.errors import Retryable
-from infra.clock import Clock
 from infra.log.log import Log
 from services.storage.domain.inventory import Inventory
 
@@ -15,11 +14,10 @@ class InventoryBehind(Retryable):
 class InventoryKeeper:
     """Follows the service's log, and gives the inventory to whoever needs it current."""
 
-    def __init__(self, log: Log, *, wait_seconds: float, clock: Clock) -> None:
+    def __init__(self, log: Log, *, wait_seconds: float) -> None:
         """Say how long to wait for the inventory; it is empty until `run` runs."""
         self._log = log
         self._wait_seconds = wait_seconds
-        self._clock = clock
         self._inventory = Inventory()
         self._moved = asyncio.Condition()
         self.turn = asyncio.Lock()

@@ -167,15 +167,15 @@ class Laboratory:
             )
         )
 
-    def plan(self, rows: Sequence[ManifestRow]) -> list[BoxShare]:
+    def plan(self, of: SubmissionId, rows: Sequence[ManifestRow]) -> list[BoxShare]:
         """Plan rows for which there is room."""
-        shares = plan(self.inventory, rows)
+        shares = plan(self.inventory, of, rows)
         assert not isinstance(shares, Refusal), shares.detail
         return shares
 
     def reserve(self, of: SubmissionId, zones: Sequence[Zone]) -> Refusal | None:
         """Plan and hold; give what stands in the way."""
-        shares = plan(self.inventory, rows_of(of, zones))
+        shares = plan(self.inventory, of, rows_of(of, zones))
         return (
             shares if isinstance(shares, Refusal) else self.make(hold(of, shares, self.now + HOUR))
         )

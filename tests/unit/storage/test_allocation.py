@@ -26,7 +26,10 @@ def test_boxes_are_filled_row_by_row_in_the_order_of_the_rows(laboratory: Labora
     box = laboratory.box(laboratory.rack(COLD), "B01", rows=2, columns=2)
     rows = rows_of(submission(1), [COLD] * 3)
 
-    assert laboratory.make(hold(submission(1), laboratory.plan(rows), laboratory.now)) is None
+    assert (
+        laboratory.make(hold(submission(1), laboratory.plan(submission(1), rows), laboratory.now))
+        is None
+    )
 
     places = {label: slot.sample_id for label, slot in laboratory.containers[box].slots.items()}
     assert places == dict(zip(["A01", "A02", "B01"], [r.sample_id for r in rows], strict=True))
@@ -42,7 +45,7 @@ def test_a_partly_used_box_is_filled_up_before_an_empty_one_is_begun(
     tenth = laboratory.box(rack, "B10", rows=1, columns=3)
     first = laboratory.box(rack, "B1", rows=1, columns=3)
 
-    shares = laboratory.plan(rows_of(submission(2), [COLD] * 6))
+    shares = laboratory.plan(submission(2), rows_of(submission(2), [COLD] * 6))
 
     assert [(s.container_id, len(s.rows)) for s in shares] == [(second, 2), (first, 3), (tenth, 1)]
 
@@ -59,7 +62,7 @@ def test_every_row_goes_to_its_own_temperature(laboratory: Laboratory) -> None:
     cold = laboratory.box(laboratory.rack(COLD), "B01", rows=2, columns=2)
     cool = laboratory.box(laboratory.rack(COOL, name="FRZ-2"), "B01", rows=2, columns=2)
 
-    shares = laboratory.plan(rows_of(submission(1), [COLD, COOL, COLD]))
+    shares = laboratory.plan(submission(1), rows_of(submission(1), [COLD, COOL, COLD]))
 
     zones = {s.container_id: {r.details.zone for r in s.rows} for s in shares}
     assert zones == {cold: {COLD}, cool: {COOL}}
@@ -81,14 +84,14 @@ def test_no_room_names_the_zone_what_is_needed_and_what_is_free(laboratory: Labo
 
 def test_a_laboratory_without_boxes_has_no_room() -> None:
     """Zero free is said, not an error."""
-    refusal = plan(Laboratory().inventory, rows_of(submission(1), [COLD]))
+    refusal = plan(Laboratory().inventory, submission(1), rows_of(submission(1), [COLD]))
 
     assert refusal == NoRoom(zone=COLD, needed=1, free=0)
 
 
 def test_a_manifest_without_rows_takes_nothing(laboratory: Laboratory) -> None:
     """An empty plan is a plan: the reservation holds no position and can be confirmed."""
-    assert laboratory.plan([]) == []
+    assert laboratory.plan(submission(1), []) == []
     assert laboratory.reserve(submission(1), []) is None
     assert laboratory.make(confirm(submission(1), (), laboratory.now)) is None
     assert laboratory.reservations[submission(1)].state == "confirmed"
@@ -99,7 +102,7 @@ def test_a_sample_in_two_rows_is_refused(laboratory: Laboratory) -> None:
     laboratory.box(laboratory.rack(COLD), "B01", rows=2, columns=2)
     row = rows_of(submission(1), [COLD])[0]
 
-    refusal = plan(laboratory.inventory, [row, row])
+    refusal = plan(laboratory.inventory, submission(2), [row, row])
 
     assert isinstance(refusal, InvalidInput)
     assert refusal.errors[0].value == str(row.sample_id)
@@ -111,7 +114,7 @@ def test_a_sample_that_has_a_position_gets_no_second_one(laboratory: Laboratory)
     assert laboratory.reserve(submission(1), [COLD]) is None
     row = rows_of(submission(1), [COLD])[0]
 
-    refusal = plan(laboratory.inventory, [row])
+    refusal = plan(laboratory.inventory, submission(2), [row])
 
     assert refusal == SampleHasPosition(
         sample_id=row.sample_id, path="Room 1 > FRZ-1 > R01 > B01", position="A01"
@@ -129,8 +132,8 @@ def test_a_plan_prefers_roomy_boxes_where_tidiness_would_take_too_many(
     for number in range(600):
         laboratory.box(other, f"L{number:04d}", rows=1, columns=3)
 
-    assert len(laboratory.plan(rows_of(submission(1), [COLD] * 2_400))) == 900
-    refusal = plan(laboratory.inventory, rows_of(submission(1), [COLD] * 2_800))
+    assert len(laboratory.plan(submission(1), rows_of(submission(1), [COLD] * 2_400))) == 900
+    refusal = plan(laboratory.inventory, submission(1), rows_of(submission(1), [COLD] * 2_800))
     assert refusal == TooScattered(boxes=1_100, boxes_max=BOXES_MAX)
 
 
@@ -144,7 +147,9 @@ def test_ten_thousand_rows_are_planned_and_decided_within_two_seconds(
     rows = rows_of(submission(1), [COLD] * 10_000)
     started = perf_counter()
 
-    held = laboratory.make(hold(submission(1), laboratory.plan(rows), laboratory.now + HOUR))
+    held = laboratory.make(
+        hold(submission(1), laboratory.plan(submission(1), rows), laboratory.now + HOUR)
+    )
 
     assert held is None
     assert perf_counter() - started < 2

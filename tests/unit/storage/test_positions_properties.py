@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from contracts.errors import Refusal
-from contracts.storage import NoRoom, PositionState, ReservationLost, SampleHasPosition
+from contracts.storage import NoRoom, PositionState, ReservationLost
 from contracts.types import SubmissionId, Zone
 from services.storage.domain.allocation import PlanOutdated, plan
 from services.storage.domain.container import Slot, container_view, grid_view
@@ -44,9 +44,9 @@ class Positions(RuleBasedStateMachine):
     @rule(target=moves, of=SUBMISSIONS, zones=MANIFESTS)
     def plan_to_hold(self, of: SubmissionId, zones: list[Zone]) -> Move | None:
         """Plan from the inventory as it is now."""
-        shares = plan(self.laboratory.inventory, rows_of(of, zones))
+        shares = plan(self.laboratory.inventory, of, rows_of(of, zones))
         if isinstance(shares, Refusal):
-            assert isinstance(shares, NoRoom | SampleHasPosition)
+            assert isinstance(shares, NoRoom | PlanOutdated)
             return None
         return hold(of, shares, self.laboratory.now + HOUR)
 

@@ -129,7 +129,7 @@ def test_releasing_nothing_is_fine_and_a_later_reserve_is_refused(
     laboratory: Laboratory,
 ) -> None:
     """A duplicate of reserve that arrives after the release cannot hold anything."""
-    planned = laboratory.plan(rows_of(TWO, [COLD]))
+    planned = laboratory.plan(TWO, rows_of(TWO, [COLD]))
     assert laboratory.make(release(TWO, ())) is None
 
     late = laboratory.make(hold(TWO, planned, laboratory.now + HOUR))
@@ -151,7 +151,7 @@ def test_releasing_twice_changes_nothing_more(laboratory: Laboratory) -> None:
 
 def test_a_submission_reserves_once(laboratory: Laboratory) -> None:
     """A repeated reserve is answered with what is held, and takes nothing more."""
-    planned = laboratory.plan(rows_of(TWO, [COLD]))
+    planned = laboratory.plan(TWO, rows_of(TWO, [COLD]))
     second = laboratory.make(hold(ONE, planned, laboratory.now + HOUR))
 
     assert second == PlanOutdated(submission_id=ONE)
@@ -164,7 +164,7 @@ def test_a_submission_reserves_once(laboratory: Laboratory) -> None:
 def test_an_outdated_plan_holds_nothing_at_all(laboratory: Laboratory) -> None:
     """Where one of the boxes lacks the room that was planned, no other box is touched either."""
     assert release_now(laboratory) is None
-    planned = laboratory.plan(rows_of(TWO, [COLD] * 4))
+    planned = laboratory.plan(TWO, rows_of(TWO, [COLD] * 4))
     assert laboratory.reserve(submission(3), [COLD] * 1) is None
 
     refusal = laboratory.make(hold(TWO, planned, laboratory.now + HOUR))

@@ -1,0 +1,128 @@
+"""What a definition is: data with a name of its own."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from contracts.storage import ConfirmPositions, ReservePositions
+from sagas.definitions import SAMPLE_INTAKE
+from sagas.engine.definition import (
+    RETRIABLE,
+    RETRIABLE_WITHIN,
+    Retry,
+    Step,
+    saga,
+    seconds,
+    step,
+)
+from sagas.engine.diagram import draw_definition, draw_saga
+from sagas.engine.mapping import SAGA_ID, Const, FirstOf, out, start, text
+from tests.sagas.chronicle import Chronicle
+
+INTAKE_HASH = "ae52e4c609437cc58c0b3d6062b2e09a73e56a18a9f4b710807b316e8269804b"
+
+
+def hash_with(**changed: object) -> str:
+    """Hash the intake's table with its third line changed."""
+    lines = list(SAMPLE_INTAKE.steps)
+    lines[2] = replace(lines[2], **changed)  # type: ignore[arg-type] # any field of a line
+    return saga("sample_intake", version=1, starts_with=SAMPLE_INTAKE.starts_with)(*lines).hash
+
+
+def test_the_same_table_always_has_the_same_hash() -> None:
+    """Open sagas are pinned to it: this value changes only together with the version."""
+    assert SAMPLE_INTAKE.hash == INTAKE_HASH
+    assert hash_with() == INTAKE_HASH
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"name": "hold"},
+        {"within": seconds(61)},
+        {"retry": Retry(4)},
+        {"retry": Retry(3, backoff_seconds=2)},
+        {"undo_retry": Retry(4)},
+        {"ask": ConfirmPositions},
+        {"undo": ConfirmPositions},
+        {"undo": None},
+        {"kind": RETRIABLE},
+        {"optional": True},
+        {"given": {"hold_seconds": 60}},
+        {"given": {"hold_seconds": start("file.size_bytes")}},
+        {"given": {"rows": start("file")}},
+        {"undo_given": {"submission_id": SAGA_ID}},
+    ],
+    ids=str,
+)
+def test_every_change_of_what_a_line_does_changes_the_hash(changed: dict[str, object]) -> None:
+    """Whatever decides how a saga goes is part of the hash."""
+    assert hash_with(**changed) != SAMPLE_INTAKE.hash
+
+
+def test_a_line_that_moved_in_its_file_keeps_the_hash() -> None:
+    """Where a line stands is for reports only."""
+    moved = replace(SAMPLE_INTAKE.steps[2].place, line=999)
+    assert hash_with(place=moved) == SAMPLE_INTAKE.hash
+
+
+def test_fields_are_filled_from_the_newest_answer_that_has_them() -> None:
+    """The pivot takes the submission's id from the reservation, the step before."""
+    assert SAMPLE_INTAKE.by_name["store"].ask_fills == {
+        "submission_id": out("reserve.submission_id")
+    }
+
+
+def test_an_undo_prefers_the_answer_of_its_own_step() -> None:
+    """Where that step was never answered, the newest answer before it takes its place."""
+    fills = SAMPLE_INTAKE.by_name["reserve"].undo_fills
+    assert fills["submission_id"] == FirstOf(
+        (out("reserve.submission_id"), out("register.submission_id"))
+    )
+
+
+def test_a_field_that_nothing_fills_keeps_its_default() -> None:
+    """The positions are held for as long as storage says."""
+    assert "hold_seconds" not in SAMPLE_INTAKE.by_name["reserve"].ask_fills
+    given: Step = step("hold", ask=ReservePositions, given={"hold_seconds": 60})
+    definition = saga("x", version=1, starts_with=SAMPLE_INTAKE.starts_with)(given)
+    assert definition.steps[0].ask_fills["hold_seconds"] == Const(60)
+
+
+def test_the_pauses_of_a_retry_double_up_to_their_bound() -> None:
+    """Attempt 7 would wait 64 s and waits 60; attempt 1000 does not overflow."""
+    retry = Retry(1_000)
+    assert [retry.pause(n).total_seconds() for n in (1, 2, 3, 7, 1_000)] == [1, 2, 4, 60, 60]
+
+
+def test_only_a_retriable_step_has_a_deadline_of_itself() -> None:
+    """Every other one must say how long it may take, or the validator refuses it."""
+    assert SAMPLE_INTAKE.by_name["mark"].within == RETRIABLE_WITHIN
+    assert step("x", ask=ReservePositions).within == timedelta(0)
+
+
+def test_a_text_counts_its_blanks() -> None:
+    """Doubled braces are no blanks."""
+    assert text("{} of {{}} {}", SAGA_ID, SAGA_ID).blanks == 2
+
+
+def test_a_definition_is_drawn_with_its_way_forward_and_its_undos() -> None:
+    """Full lines lead from the start through every step; dotted ones to what undoes a step."""
+    drawn = draw_definition(SAMPLE_INTAKE)
+    assert drawn.splitlines()[3] == "flowchart LR"
+    assert "    start_ --> validate" in drawn
+    assert "    notify --> completed_" in drawn
+    assert "    reserve -.-> reserve_undo[storage.release_positions]" in drawn
+    assert 'store{{"store<br/>storage.confirm_positions<br/>pivot"}}' in drawn
+
+
+def test_a_saga_is_drawn_with_every_step_in_the_colour_of_its_status() -> None:
+    """A step's class is its status, and every status has a colour."""
+    log = Chronicle(SAMPLE_INTAKE)
+    log.run_to("register")
+    drawn = draw_saga(SAMPLE_INTAKE, log.saga)
+    assert "    class validate done" in drawn
+    assert "    class register asked" in drawn
+    assert "    class notify waiting" in drawn
+    assert "classDef waiting fill:" in drawn
