@@ -99,8 +99,16 @@ class Bus:
             Refused: the owner said no; `Unavailable` where nobody can be reached.
             Pending: a command was stored, and not answered in time.
         """
-        envelope = self._envelope(message, actor=actor, correlation=correlation, message_id=message_id)
-        with tracing.message_span(self._tracer, "producer", f"{envelope.type} ask", None, {"tracseq.message_id": envelope.id}):
+        envelope = self._envelope(
+            message, actor=actor, correlation=correlation, message_id=message_id
+        )
+        with tracing.message_span(
+            self._tracer,
+            "producer",
+            f"{envelope.type} ask",
+            None,
+            {"tracseq.message_id": envelope.id},
+        ):
             headers = self._headers(envelope)
             if isinstance(message, Query):
                 body = await self._request(message, envelope, headers, timeout_seconds)
@@ -111,22 +119,32 @@ class Bus:
             raise Refused(outcome.refusal)
         return cast("ResultT", _answer(type(message)).validate_json(outcome.result or b"null"))
 
-    async def _request(self, message: Message, envelope: Envelope, headers: dict[str, str], timeout_seconds: float) -> bytes:
+    async def _request(
+        self, message: Message, envelope: Envelope, headers: dict[str, str], timeout_seconds: float
+    ) -> bytes:
         subject = subjects.of(message.contract)
-        unavailable = Unavailable(what=f"The {message.contract.owner} service", retry_after_seconds=2)
+        unavailable = Unavailable(
+            what=f"The {message.contract.owner} service", retry_after_seconds=2
+        )
         if not self.connection.connected:
             raise Refused(Unavailable(what="The message broker", retry_after_seconds=2))
         try:
-            answer = await self.connection.nats.request(subject, envelope.data, timeout=timeout_seconds, headers=headers)
+            answer = await self.connection.nats.request(
+                subject, envelope.data, timeout=timeout_seconds, headers=headers
+            )
         except NoRespondersError:
             raise Refused(unavailable) from None
         except (NatsError, TimeoutError, OSError):
             raise Refused(unavailable) from None
         return answer.data
 
-    async def _command(self, message: Message, envelope: Envelope, headers: dict[str, str], timeout_seconds: float) -> bytes:
+    async def _command(
+        self, message: Message, envelope: Envelope, headers: dict[str, str], timeout_seconds: float
+    ) -> bytes:
         if len(self._waiting) >= WAITING_MAX:
-            raise Refused(Unavailable(what="The command queue of this process", retry_after_seconds=2))
+            raise Refused(
+                Unavailable(what="The command queue of this process", retry_after_seconds=2)
+            )
         deadline = self._clock.monotonic() + timeout_seconds
         headers[wire.REPLY] = f"{self._inbox}.{envelope.id.replace('.', '=')}"
         waiting = self._waiting[envelope.id] = asyncio.get_running_loop().create_future()
@@ -143,20 +161,30 @@ class Bus:
         finally:
             self._waiting.pop(envelope.id, None)
 
-    async def _store(self, subject: str, envelope: Envelope, headers: dict[str, str], deadline: float) -> Stored:
+    async def _store(
+        self, subject: str, envelope: Envelope, headers: dict[str, str], deadline: float
+    ) -> Stored:
         """Publish until the broker has it or the time is over; its id makes a repetition harmless."""
         while True:
             remaining = deadline - self._clock.monotonic()
             try:
                 return await self.connection.publish(
-                    subject, envelope.data, headers, stream=subjects.COMMANDS, timeout_seconds=max(0.05, min(2.0, remaining))
+                    subject,
+                    envelope.data,
+                    headers,
+                    stream=subjects.COMMANDS,
+                    timeout_seconds=max(0.05, min(2.0, remaining)),
                 )
             except MissingStream:
-                raise Refused(Unavailable(what="The command stream", retry_after_seconds=5)) from None
+                raise Refused(
+                    Unavailable(what="The command stream", retry_after_seconds=5)
+                ) from None
             except BrokerUnavailable as error:
                 if remaining <= RESEND_WAIT_SECONDS:
                     if isinstance(error, NotSent):
-                        raise Refused(Unavailable(what="The message broker", retry_after_seconds=2)) from None
+                        raise Refused(
+                            Unavailable(what="The message broker", retry_after_seconds=2)
+                        ) from None
                     raise Pending(envelope.id) from error
                 await self._clock.sleep(RESEND_WAIT_SECONDS)
 
@@ -228,19 +256,33 @@ class Bus:
             wire.SAGA_TYPE: saga.saga_type,
             wire.SAGA_STEP: saga.step,
         }
-        return await self.connection.publish(subjects.of(contract), body, headers, stream=subjects.COMMANDS)
+        return await self.connection.publish(
+            subjects.of(contract), body, headers, stream=subjects.COMMANDS
+        )
 
     async def publish_lab(
-        self, event: LabEvent, *, source: str, site: str = "main", message_id: str | None = None, actor: str = "system", subject: str | None = None
+        self,
+        event: LabEvent,
+        *,
+        source: str,
+        site: str = "main",
+        message_id: str | None = None,
+        actor: str = "system",
+        subject: str | None = None,
     ) -> Stored:
         """Store a raw fact from the bench; the same id twice is one fact.
 
         Raises:
             BrokerUnavailable: no acknowledgement came; publish it again with the same id.
         """
-        envelope = self._envelope(event, actor=actor, message_id=message_id, source=source, subject=subject)
+        envelope = self._envelope(
+            event, actor=actor, message_id=message_id, source=source, subject=subject
+        )
         return await self.connection.publish(
-            subjects.of(event.contract, site=site), envelope.data, self._headers(envelope), stream=subjects.LAB
+            subjects.of(event.contract, site=site),
+            envelope.data,
+            self._headers(envelope),
+            stream=subjects.LAB,
         )
 
     def _envelope(  # noqa: PLR0913 - the attributes of a CloudEvent
@@ -280,4 +322,3 @@ class Bus:
 @cache
 def _answer(message: type[Message]) -> TypeAdapter[Any]:
     return TypeAdapter(result_of(cast("type[Command[Any]]", message)))
-

@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import nats
 import structlog
@@ -179,7 +179,9 @@ class Connection:
             raise BrokerUnavailable(f"{subject} was not stored: {text} ({code})")
         return Stored(answer["stream"], answer["seq"], bool(answer.get("duplicate")))
 
-    async def publish_batch(self, messages: list[tuple[str, bytes, dict[str, str]]], *, batch_id: str) -> Stored:
+    async def publish_batch(
+        self, messages: list[tuple[str, bytes, dict[str, str]]], *, batch_id: str
+    ) -> Stored:
         """Store messages of one stream, all or nothing; at most 1,000.
 
         Raises:
@@ -191,13 +193,25 @@ class Connection:
         try:
             for number, (subject, body, headers) in enumerate(messages[:-1], start=1):
                 await self.nats.publish(
-                    subject, body, headers={**headers, "Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
+                    subject,
+                    body,
+                    headers={
+                        **headers,
+                        "Nats-Batch-Id": batch_id,
+                        "Nats-Batch-Sequence": str(number),
+                    },
                 )
         except NatsError as error:
             raise BrokerUnavailable(f"batch {batch_id} was cut off: {error!r}") from error
         subject, body, headers = messages[-1]
-        commit = {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(len(messages)), "Nats-Batch-Commit": "1"}
-        return await self.publish(subject, body, {**headers, **commit}, timeout_seconds=PUBLISH_TIMEOUT_SECONDS * 2)
+        commit = {
+            "Nats-Batch-Id": batch_id,
+            "Nats-Batch-Sequence": str(len(messages)),
+            "Nats-Batch-Commit": "1",
+        }
+        return await self.publish(
+            subject, body, {**headers, **commit}, timeout_seconds=PUBLISH_TIMEOUT_SECONDS * 2
+        )
 
     async def send(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
         """Send without storing: replies to whoever waits.
@@ -226,7 +240,9 @@ class Connection:
 
     async def by_seq(self, stream: str, seq: int) -> Raw | None:
         """Read one message by its sequence; None where it is gone."""
-        return await self._direct_get(f"$JS.API.DIRECT.GET.{stream}", json.dumps({"seq": seq}).encode())
+        return await self._direct_get(
+            f"$JS.API.DIRECT.GET.{stream}", json.dumps({"seq": seq}).encode()
+        )
 
     async def _direct_get(self, api: str, query: bytes) -> Raw | None:
         try:
@@ -238,7 +254,9 @@ class Connection:
         headers = message.headers or {}
         return None if headers.get("Status") == NOT_FOUND else _raw(message, headers)
 
-    async def read(self, stream: str, subject: str, *, after: int = 0, batch_max: int = 1_000) -> AsyncIterator[Raw]:
+    async def read(
+        self, stream: str, subject: str, *, after: int = 0, batch_max: int = 1_000
+    ) -> AsyncIterator[Raw]:
         """Read what a subject holds after a sequence, oldest first, to the end as it is now.
 
         Raises:
@@ -253,14 +271,18 @@ class Connection:
             if count < batch_max:
                 return
 
-    async def _read_batch(self, stream: str, subject: str, seq: int, batch_max: int) -> AsyncIterator[Raw]:
+    async def _read_batch(
+        self, stream: str, subject: str, seq: int, batch_max: int
+    ) -> AsyncIterator[Raw]:
         self._batch_count += 1
         token = str(self._batch_count)
         replies: asyncio.Queue[Msg] = asyncio.Queue(maxsize=batch_max + 2)
         self._batches[token] = replies
         query = json.dumps({"seq": seq, "next_by_subj": subject, "batch": batch_max}).encode()
         try:
-            await self.nats.publish(f"$JS.API.DIRECT.GET.{stream}", query, reply=f"{self._inbox}.{token}")
+            await self.nats.publish(
+                f"$JS.API.DIRECT.GET.{stream}", query, reply=f"{self._inbox}.{token}"
+            )
             while True:
                 message = await asyncio.wait_for(replies.get(), READ_TIMEOUT_SECONDS)
                 headers = message.headers or {}
@@ -298,7 +320,7 @@ def _raw(message: Msg, headers: Mapping[str, str]) -> Raw:
     return Raw(
         subject=headers["Nats-Subject"],
         seq=int(headers["Nats-Sequence"]),
-        body=cast("bytes", message.data),
+        body=message.data,
         headers=headers,
         time=headers["Nats-Time-Stamp"],
     )

@@ -58,7 +58,8 @@ class Consumers:
             apply_types=False,
             logger=None,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # pyright: ignore[reportArgumentType] - typed int, floats work
+            # Typed as whole seconds; nats-py itself takes fractions.
+            reconnect_time_wait=cast("int", RECONNECT_WAIT_SECONDS),
             graceful_timeout=DRAIN_SECONDS,
             inbox_prefix=self._inbox.rstrip("."),
             middlewares=(self._guard,),
@@ -68,7 +69,9 @@ class Consumers:
     def add(self, consumer: Consumer, handle: Handle, *, on_dead: OnDead | None = None) -> None:
         """Bind a declared consumer to a function; `on_dead` hears of what is given up."""
         self._declared.append(consumer)
-        self._dead_counters[consumer.name] = metrics.counter("tracseq_dead_letters_total", service=self._service, consumer=consumer.name)
+        self._dead_counters[consumer.name] = metrics.counter(
+            "tracseq_dead_letters_total", service=self._service, consumer=consumer.name
+        )
         if on_dead is not None:
             self._on_dead[consumer.name] = on_dead
         subscriber = self._broker.subscriber(
@@ -98,7 +101,9 @@ class Consumers:
             try:
                 await self._connection.js.consumer_info(consumer.stream, consumer.name)
             except NotFoundError as error:
-                raise MissingStream(f"consumer {consumer.name} is not there: run `tracseq provision`") from error
+                raise MissingStream(
+                    f"consumer {consumer.name} is not there: run `tracseq provision`"
+                ) from error
         await self._broker.start()
 
     async def stop(self) -> None:
@@ -115,17 +120,21 @@ class Consumers:
         for consumer in self._declared:
             info = await self._connection.js.consumer_info(consumer.stream, consumer.name)
             pending, waiting = info.num_pending or 0, info.num_waiting or 0
-            metrics.gauge("tracseq_consumer_pending", service=self._service, consumer=consumer.name).set(pending)
+            metrics.gauge(
+                "tracseq_consumer_pending", service=self._service, consumer=consumer.name
+            ).set(pending)
             progress = info.delivered.consumer_seq if info.delivered else 0
             before = self._stalled_since.get(consumer.name)
             if pending == 0 or waiting > 0 or before is None or before[0] != progress:
                 self._stalled_since[consumer.name] = (progress, now)
             elif now - before[1] > STALLED_AFTER_SECONDS:
-                raise RuntimeError(f"consumer {consumer.name} has {pending} waiting and nobody pulls")
+                raise RuntimeError(
+                    f"consumer {consumer.name} has {pending} waiting and nobody pulls"
+                )
 
     async def failed(self, message: "NatsMessage", error: Exception) -> None:
         """Decide on a message whose handling failed: always raises FastStream's signal for it."""
-        raw = cast("Msg", message.raw_message)
+        raw = message.raw_message
         metadata = raw.metadata
         decided = after_failure(error, metadata.num_delivered or 1)
         if not isinstance(decided, Dead):
@@ -154,7 +163,13 @@ class Consumers:
         except Retryable as unwell:
             raise NackMessage(delay=1) from unwell
         self._dead_counters[metadata.consumer].inc()
-        log.error("message.dead", consumer=metadata.consumer, subject=raw.subject, reason=decided.reason, exc_info=error)
+        log.error(
+            "message.dead",
+            consumer=metadata.consumer,
+            subject=raw.subject,
+            reason=decided.reason,
+            exc_info=error,
+        )
         raise RejectMessage from error
 
     async def _tell(self, consumer: str, raw: Msg, error: Exception) -> None:
@@ -208,7 +223,7 @@ async def _at_work(raw: Msg) -> None:
 
 
 async def _decode(message: "NatsMessage") -> Delivery:
-    return read_delivery(cast("Msg", message.raw_message))
+    return read_delivery(message.raw_message)
 
 
 def read_delivery(raw: Msg) -> Delivery:
@@ -226,4 +241,3 @@ def read_delivery(raw: Msg) -> Delivery:
         seq=metadata.sequence.stream,
         delivered=metadata.num_delivered or 1,
     )
-

@@ -62,7 +62,16 @@ class DeadLetters:
         self._connection = connection
 
     async def bury(  # noqa: PLR0913 - what there is to know about a delivery
-        self, *, consumer: str, stream: str, subject: str, seq: int, deliveries: int, reason: str, headers: Mapping[str, str], body: bytes
+        self,
+        *,
+        consumer: str,
+        stream: str,
+        subject: str,
+        seq: int,
+        deliveries: int,
+        reason: str,
+        headers: Mapping[str, str],
+        body: bytes,
     ) -> Stored:
         """Keep a message that could not be handled; the same one twice is one letter.
 
@@ -79,12 +88,16 @@ class DeadLetters:
             SEQ: str(seq),
             DELIVERIES: str(deliveries),
         }
-        return await self._connection.publish(subjects.dead(consumer), body, kept, stream=subjects.DEAD)
+        return await self._connection.publish(
+            subjects.dead(consumer), body, kept, stream=subjects.DEAD
+        )
 
     async def list(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         """List dead letters, oldest first."""
         letters: list[DeadLetter] = []
-        async for raw in self._connection.read(subjects.DEAD, subjects.every("dlq"), after=after, batch_max=min(limit, 500)):
+        async for raw in self._connection.read(
+            subjects.DEAD, subjects.every("dlq"), after=after, batch_max=min(limit, 500)
+        ):
             letters.append(_letter(raw))
             if len(letters) == limit:
                 break
@@ -105,8 +118,16 @@ class DeadLetters:
         if letter is None:
             return None
         message_id = str(new_id())
-        headers = {k: v for k, v in letter.headers.items() if k not in _OWN and not k.startswith(_BROKER_PREFIXES)}
-        headers |= {wire.MESSAGE_ID: message_id, "ce-id": message_id, REDRIVE_OF: letter.id or str(letter.original_seq)}
+        headers = {
+            k: v
+            for k, v in letter.headers.items()
+            if k not in _OWN and not k.startswith(_BROKER_PREFIXES)
+        }
+        headers |= {
+            wire.MESSAGE_ID: message_id,
+            "ce-id": message_id,
+            REDRIVE_OF: letter.id or str(letter.original_seq),
+        }
         return await self._connection.publish(letter.subject, letter.body, headers)
 
     async def drop(self, seq: int) -> bool:

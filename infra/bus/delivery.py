@@ -27,5 +27,7 @@ class Delivery:
         if saga_id is None:
             return None
         return SagaStep(
-            saga_id=UUID(saga_id), saga_type=self.headers[wire.SAGA_TYPE], step=self.headers[wire.SAGA_STEP]
+            saga_id=UUID(saga_id),
+            saga_type=self.headers[wire.SAGA_TYPE],
+            step=self.headers[wire.SAGA_STEP],
         )

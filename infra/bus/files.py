@@ -35,10 +35,14 @@ class Files:
             try:
                 self._bucket = await self._connection.js.object_store(subjects.FILES_BUCKET)
             except (BucketNotFoundError, NatsError, TimeoutError) as error:
-                raise BrokerUnavailable(f"the file store is not there: run `tracseq provision` ({error!r})") from error
+                raise BrokerUnavailable(
+                    f"the file store is not there: run `tracseq provision` ({error!r})"
+                ) from error
         return self._bucket
 
-    async def put(self, data: bytes, *, name: str, media_type: str = "application/octet-stream") -> FileRef:
+    async def put(
+        self, data: bytes, *, name: str, media_type: str = "application/octet-stream"
+    ) -> FileRef:
         """Keep a file and give the reference to it.
 
         Raises:

@@ -7,7 +7,7 @@ whoever follows keeps the position beside what they make of it.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 
 import structlog
@@ -38,7 +38,13 @@ class Follower:
     """Follows one stream; `batches` never ends by itself."""
 
     def __init__(
-        self, connection: Connection, stream: str, filters: Sequence[str], *, batch_max: int = BATCH_MAX, clock: Clock = SYSTEM
+        self,
+        connection: Connection,
+        stream: str,
+        filters: Sequence[str],
+        *,
+        batch_max: int = BATCH_MAX,
+        clock: Clock = SYSTEM,
     ) -> None:
         """Say what to follow."""
         self._connection = connection
@@ -47,7 +53,7 @@ class Follower:
         self._batch_max = batch_max
         self._clock = clock
 
-    async def batches(self, after: int) -> AsyncIterator[list[Raw]]:
+    async def batches(self, after: int) -> AsyncGenerator[list[Raw]]:
         """Give what comes after a sequence, oldest first, in batches of what is there."""
         while True:
             try:
@@ -58,7 +64,7 @@ class Follower:
                 log.info("follow.again", stream=self._stream, after=after, why=repr(error))
                 await self._clock.sleep(RETRY_WAIT_SECONDS)
 
-    async def _consume(self, after: int) -> AsyncIterator[list[Raw]]:
+    async def _consume(self, after: int) -> AsyncGenerator[list[Raw]]:
         nats = self._connection.nats
         info = await self._connection.js.add_consumer(
             self._stream,

@@ -52,7 +52,9 @@ async def provision(connection: Connection, *, replicas: int = 1) -> Report:
         try:
             await connection.js.add_consumer(consumer.stream, consumer.config())
         except APIError as error:
-            raise ProvisionError(f"consumer {consumer.name} cannot be made: {error.description}") from error
+            raise ProvisionError(
+                f"consumer {consumer.name} cannot be made: {error.description}"
+            ) from error
     for bucket in BUCKETS:
         try:
             await connection.js.key_value(bucket.name)
@@ -73,7 +75,10 @@ async def provision(connection: Connection, *, replicas: int = 1) -> Report:
         await connection.js.object_store(subjects.FILES_BUCKET)
     except NotFoundError:
         await connection.js.create_object_store(
-            subjects.FILES_BUCKET, config=ObjectStoreConfig(description="Uploads and large parts of messages.", replicas=replicas)
+            subjects.FILES_BUCKET,
+            config=ObjectStoreConfig(
+                description="Uploads and large parts of messages.", replicas=replicas
+            ),
         )
         report.created.append(f"files {subjects.FILES_BUCKET}")
     return report

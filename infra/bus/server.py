@@ -18,7 +18,15 @@ from contracts import catalog, subjects
 from contracts import envelope as wire
 from contracts.catalog import UnknownTypeError, decode
 from contracts.envelope import EnvelopeError, parse
-from contracts.errors import FieldError, InvalidInput, Refusal, Refused, Retryable, Unavailable, Unexpected
+from contracts.errors import (
+    FieldError,
+    InvalidInput,
+    Refusal,
+    Refused,
+    Retryable,
+    Unavailable,
+    Unexpected,
+)
 from contracts.message import Command, Kind
 from contracts.versions import UnknownVersionError
 from infra.bus.connection import Connection
@@ -42,7 +50,14 @@ class AlreadyRunning(Retryable):
 class Server:
     """Serves the handlers of one service."""
 
-    def __init__(self, connection: Connection, service: str, handlers: Sequence[Handler], *, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        service: str,
+        handlers: Sequence[Handler],
+        *,
+        clock: Clock = SYSTEM,
+    ) -> None:
         """Take the service's literal list of handlers."""
         self._connection = connection
         self._service = service
@@ -76,9 +91,15 @@ class Server:
         try:
             with (
                 tracing.message_span(
-                    self._tracer, "consumer", f"{envelope.type} handle", envelope.traceparent, {"tracseq.message_id": envelope.id}
+                    self._tracer,
+                    "consumer",
+                    f"{envelope.type} handle",
+                    envelope.traceparent,
+                    {"tracseq.message_id": envelope.id},
                 ),
-                logs.bound(correlation_id=envelope.correlation, saga_id=delivery.headers.get(wire.SAGA_ID)),
+                logs.bound(
+                    correlation_id=envelope.correlation, saga_id=delivery.headers.get(wire.SAGA_ID)
+                ),
             ):
                 await self._deal(delivery)
         finally:
@@ -108,7 +129,9 @@ class Server:
         )
         message = decode(envelope.type, envelope.version, envelope.data)
         outcome = await _call(handler, message, context)
-        self._metrics[envelope.type].record("refused" if outcome.refusal else "done", self._clock.monotonic() - started)
+        self._metrics[envelope.type].record(
+            "refused" if outcome.refusal else "done", self._clock.monotonic() - started
+        )
         await self._finish(delivery, outcome)
 
     async def _finish(self, delivery: Delivery, outcome: Outcome) -> None:
@@ -143,11 +166,15 @@ class Server:
         trace = tracing.inject() or envelope.traceparent
         if trace:
             headers[wire.TRACEPARENT] = trace
-        await self._connection.publish(subjects.reply(saga.saga_type), body, headers, stream=subjects.REPLIES)
+        await self._connection.publish(
+            subjects.reply(saga.saga_type), body, headers, stream=subjects.REPLIES
+        )
 
     async def on_dead(self, delivery: Delivery, error: BaseException) -> None:
         """Answer a command that was given up, so that whoever waits need not wait for ever."""
-        refusal: Refusal = _unreadable(error) or Unexpected(what=f"{delivery.envelope.type} at the {self._service} service")
+        refusal: Refusal = _unreadable(error) or Unexpected(
+            what=f"{delivery.envelope.type} at the {self._service} service"
+        )
         if delivery.envelope.type in self._metrics:
             self._metrics[delivery.envelope.type].record("dead", 0.0)
         await self._finish(delivery, Outcome(refusal=refusal))
@@ -158,7 +185,9 @@ class Server:
         """Begin to answer queries; commands come through a consumer."""
         if any(h.message.contract.kind is Kind.QUERY for h in self._handlers.values()):
             self._subscription = await self._connection.nats.subscribe(
-                f"{subjects.ROOT}.{Kind.QUERY}.{self._service}.>", queue=self._service, cb=self._on_query
+                f"{subjects.ROOT}.{Kind.QUERY}.{self._service}.>",
+                queue=self._service,
+                cb=self._on_query,
             )
 
     async def stop(self) -> None:
@@ -173,7 +202,11 @@ class Server:
 
     async def _on_query(self, message: Msg) -> None:
         if len(self._queries) >= QUERIES_MAX:
-            busy = Outcome(refusal=Unavailable(what=f"The {self._service} service (busy)", retry_after_seconds=1))
+            busy = Outcome(
+                refusal=Unavailable(
+                    what=f"The {self._service} service (busy)", retry_after_seconds=1
+                )
+            )
             await message.respond(busy.to_bytes())
             return
         task = asyncio.get_running_loop().create_task(self._answer(message))
@@ -197,7 +230,13 @@ class Server:
             if handler is None:
                 raise UnknownTypeError(f"{self._service} has no handler for {envelope.type!r}")
             with (
-                tracing.message_span(self._tracer, "server", f"{kind} answer", envelope.traceparent, {"tracseq.message_id": envelope.id}),
+                tracing.message_span(
+                    self._tracer,
+                    "server",
+                    f"{kind} answer",
+                    envelope.traceparent,
+                    {"tracseq.message_id": envelope.id},
+                ),
                 logs.bound(correlation_id=envelope.correlation),
             ):
                 query = decode(envelope.type, envelope.version, envelope.data)
@@ -219,7 +258,9 @@ class Server:
                 refusal = Unexpected(what=f"{kind} at the {self._service} service")
             outcome = Outcome(refusal=refusal)
         if kind in self._metrics:
-            self._metrics[kind].record("refused" if outcome.refusal else "done", self._clock.monotonic() - started)
+            self._metrics[kind].record(
+                "refused" if outcome.refusal else "done", self._clock.monotonic() - started
+            )
         return outcome
 
 
@@ -246,6 +287,13 @@ def _unreadable(error: BaseException) -> Refusal | None:
         ]
         return InvalidInput(count=len(errors), errors=errors)
     if isinstance(error, (EnvelopeError, UnknownTypeError, UnknownVersionError)):
-        problem = FieldError(field="message", value=None, problem=str(error), remedy=f"Known types: {', '.join(sorted(cast('dict[str, Any]', catalog.MESSAGES)))}"[:400])
+        problem = FieldError(
+            field="message",
+            value=None,
+            problem=str(error),
+            remedy=f"Known types: {', '.join(sorted(cast('dict[str, Any]', catalog.MESSAGES)))}"[
+                :400
+            ],
+        )
         return InvalidInput(count=1, errors=[problem])
     return None

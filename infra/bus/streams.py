@@ -99,8 +99,12 @@ class Bucket:
 COMMAND_WINDOW_SECONDS = 600.0
 """How long the broker itself recognises a command that is sent again; afterwards its recorded outcome does."""
 
-LOG_OWNERS: tuple[str, ...] = tuple(sorted({e.contract.owner for e in catalog.EVENTS.values()} | {"transaction"}))
-COMMAND_OWNERS: tuple[str, ...] = tuple(sorted({c.contract.owner for c in catalog.COMMANDS.values()}))
+LOG_OWNERS: tuple[str, ...] = tuple(
+    sorted({e.contract.owner for e in catalog.EVENTS.values()} | {"transaction"})
+)
+COMMAND_OWNERS: tuple[str, ...] = tuple(
+    sorted({c.contract.owner for c in catalog.COMMANDS.values()})
+)
 
 STREAMS: tuple[Stream, ...] = (
     *(
@@ -178,21 +182,40 @@ STREAMS: tuple[Stream, ...] = (
 
 CONSUMERS: tuple[Consumer, ...] = (
     *(
-        Consumer(name=subjects.commands_consumer(owner), stream=subjects.COMMANDS, filter=subjects.commands_of(owner))
+        Consumer(
+            name=subjects.commands_consumer(owner),
+            stream=subjects.COMMANDS,
+            filter=subjects.commands_of(owner),
+        )
         for owner in COMMAND_OWNERS
     ),
-    Consumer(name="transaction-replies", stream=subjects.REPLIES, filter=subjects.every("rpl"), ack_pending_max=1_024),
+    Consumer(
+        name="transaction-replies",
+        stream=subjects.REPLIES,
+        filter=subjects.every("rpl"),
+        ack_pending_max=1_024,
+    ),
     *(
-        Consumer(name=f"transaction-due-{p}", stream=subjects.saga_stream(p), filter=subjects.saga_subjects(p, "due.>"))
+        Consumer(
+            name=f"transaction-due-{p}",
+            stream=subjects.saga_stream(p),
+            filter=subjects.saga_subjects(p, "due.>"),
+        )
         for p in range(subjects.SAGA_PARTITIONS)
     ),
     Consumer(
-        name="event-sweeper", stream=subjects.ADVISORIES, filter="$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
+        name="event-sweeper",
+        stream=subjects.ADVISORIES,
+        filter="$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
     ),
 )
 
 BUCKETS: tuple[Bucket, ...] = (
-    Bucket(name=subjects.OUTCOMES_BUCKET, what="The recorded outcome of each command.", ttl_seconds=DAY_SECONDS),
+    Bucket(
+        name=subjects.OUTCOMES_BUCKET,
+        what="The recorded outcome of each command.",
+        ttl_seconds=DAY_SECONDS,
+    ),
     Bucket(name=subjects.SNAPSHOTS_BUCKET, what="Folded states of long logs, and positions."),
     Bucket(name=subjects.LEASES_BUCKET, what="Who owns a partition.", ttl_seconds=10),
 )

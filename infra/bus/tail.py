@@ -28,16 +28,18 @@ class Delivered:
     envelope: Envelope
 
 
-
-
-async def tail(connection: Connection, *, evt_after: int | None, lab_after: int | None) -> AsyncIterator[Delivered]:
+async def tail(
+    connection: Connection, *, evt_after: int | None, lab_after: int | None
+) -> AsyncIterator[Delivered]:
     """Give everything after these sequences of `EVENTS` and `LAB`, for ever; None starts with what comes now."""
     buffer: asyncio.Queue[Delivered] = asyncio.Queue(maxsize=BUFFER_MAX)
     sources = (
         (subjects.EVENTS, subjects.every(Kind.EVENT), evt_after),
         (subjects.LAB, subjects.every(Kind.LAB), lab_after),
     )
-    starts = [await connection.head(stream) if after is None else after for stream, _, after in sources]
+    starts = [
+        await connection.head(stream) if after is None else after for stream, _, after in sources
+    ]
     tasks = [
         asyncio.create_task(_pump(connection, stream, filter_, start, buffer))
         for (stream, filter_, _), start in zip(sources, starts, strict=True)
@@ -57,7 +59,9 @@ async def tail(connection: Connection, *, evt_after: int | None, lab_after: int 
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _pump(connection: Connection, stream: str, filter_: str, after: int, buffer: asyncio.Queue[Delivered]) -> None:
+async def _pump(
+    connection: Connection, stream: str, filter_: str, after: int, buffer: asyncio.Queue[Delivered]
+) -> None:
     async with aclosing(Follower(connection, stream, [filter_]).batches(after)) as batches:
         async for batch in batches:
             for raw in batch:

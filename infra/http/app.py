@@ -44,7 +44,7 @@ _UNLESS_SAID: list[tuple[bytes, bytes]] = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class App:
@@ -60,6 +60,7 @@ class App:
         requests_max: int = REQUESTS_MAX,
     ) -> None:
         """Make the table of routes; a conflict between two of them raises `ValueError`."""
+        self._service = service
         table = list(routes)
         self._router = Router(table)
         operations = {route.operation for route in table} | {UNBOUND}
@@ -90,7 +91,7 @@ class App:
             f"{route.method} {route.path}" if route is not None else scope["method"],
             request.headers.get("traceparent"),
         )
-        with bound_contextvars(correlation=story), span as current:
+        with bound_contextvars(service=self._service, correlation=story), span as current:
             response = await self._observed(request, match, route, current)
         _dress(response, story)
         if scope["method"] == "HEAD":

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from string import Formatter
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeGuard, cast
 from urllib.parse import quote
 
 import structlog
@@ -35,7 +35,7 @@ QUERY_TIMEOUT_SECONDS = 10.0
 AnyMessage = Command[Any] | Query[Any]
 JSON = "application/json"
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 def routes(contracts: Iterable[type[Message]], asking: Asking) -> list[Route]:
@@ -43,14 +43,18 @@ def routes(contracts: Iterable[type[Message]], asking: Asking) -> list[Route]:
     uploads = asyncio.Semaphore(UPLOADS_MAX)
     return [
         Route(
-            method=message.contract.http.method,
-            path=API_PREFIX + message.contract.http.path,
-            endpoint=_endpoint(cast("type[AnyMessage]", message), asking, uploads),
+            method=http.method,
+            path=API_PREFIX + http.path,
+            endpoint=_endpoint(message, asking, uploads),
             operation=message.contract.type,
         )
         for message in contracts
-        if message.contract.http is not None and issubclass(message, (Command, Query))
+        if (http := message.contract.http) is not None and _is_asked(message)
     ]
+
+
+def _is_asked(message: type[Message]) -> TypeGuard[type[AnyMessage]]:
+    return issubclass(message, (Command, Query))
 
 
 def _endpoint(message: type[AnyMessage], asking: Asking, uploads: asyncio.Semaphore) -> Endpoint:

@@ -19,7 +19,7 @@ CHECK_TIMEOUT_SECONDS = 2.0
 Check = Callable[[], Awaitable[None]]
 """Returns where a dependency answers, and raises where it does not."""
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 def health_routes(

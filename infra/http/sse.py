@@ -40,7 +40,7 @@ RETRY_MS = 1_000
 FILTER_CHARS_MAX = 255
 
 _CURSOR = re.compile(r"e(\d{1,18})-l(\d{1,18})")
-_log = structlog.stdlib.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class Delivered(Protocol):

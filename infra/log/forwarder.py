@@ -62,12 +62,17 @@ class Forwarder:
         follower = Follower(self._connection, self._stream, [self._filter], clock=self._clock)
         async for batch in follower.batches(position.log_seq):
             entries = [read_entry(raw.body, subject=raw.subject, seq=raw.seq) for raw in batch]
-            messages = [m for entry in entries for m in self._messages(entry) if m[2]["Nats-Msg-Id"] not in done]
+            messages = [
+                m
+                for entry in entries
+                for m in self._messages(entry)
+                if m[2]["Nats-Msg-Id"] not in done
+            ]
             events_seq = await self._publish(messages)
             position = _Position(batch[-1].seq, max(events_seq, position.events_seq))
             if messages:
                 await self._keep(position)
-            done = frozenset()
+            done = frozenset[str]()
 
     async def _position(self) -> _Position:
         raw = await self._connection.last(f"KV_{subjects.SNAPSHOTS_BUCKET}", self._position_subject)
@@ -120,7 +125,9 @@ class Forwarder:
         self._lag.set(len(messages))
         for start in range(0, len(messages), BATCH_MAX):
             part = list(messages[start : start + BATCH_MAX])
-            last = await self._batch(part) if len(part) >= BATCH_FROM else await self._one_by_one(part)
+            last = (
+                await self._batch(part) if len(part) >= BATCH_FROM else await self._one_by_one(part)
+            )
         self._lag.set(0)
         return last
 
@@ -132,11 +139,15 @@ class Forwarder:
         except Retryable as error:
             # A batch is refused whole when one of it is there already, and its fate is unknown when the
             # acknowledgement is lost: one by one, the ids tell which are there.
-            log.info("forward.one_by_one", stream=self._stream, events=len(messages), error=repr(error))
+            log.info(
+                "forward.one_by_one", stream=self._stream, events=len(messages), error=repr(error)
+            )
             return await self._one_by_one(messages)
 
     async def _one_by_one(self, messages: Sequence[tuple[str, bytes, dict[str, str]]]) -> int:
         last = 0
         for subject, body, headers in messages:
-            last = (await self._connection.publish(subject, body, headers, stream=subjects.EVENTS)).seq
+            last = (
+                await self._connection.publish(subject, body, headers, stream=subjects.EVENTS)
+            ).seq
         return last

@@ -21,7 +21,13 @@ from contracts import subjects
 from contracts.entry import Entry, hash_of, read_entry
 from contracts.errors import Conflict, Refusal, Refused, Retryable
 from contracts.message import Event
-from infra.bus.connection import EXPECTED_LAST_SUBJECT_SEQ, BrokerUnavailable, Connection, NotSent, Raw
+from infra.bus.connection import (
+    EXPECTED_LAST_SUBJECT_SEQ,
+    BrokerUnavailable,
+    Connection,
+    NotSent,
+    Raw,
+)
 from infra.bus.context import Context
 from infra.clock import SYSTEM, Clock
 from infra.ids import new_id
@@ -63,7 +69,9 @@ class _Append:
     body: bytes
 
     def after(self, seq: int) -> Loaded[Any]:
-        kept = self.entry.kept(subject=self.change.kind.subject(self.change.key), seq=seq, hash=hash_of(self.body))
+        kept = self.entry.kept(
+            subject=self.change.kind.subject(self.change.key), seq=seq, hash=hash_of(self.body)
+        )
         return fold(self.change.kind, self.before, kept)
 
 
@@ -107,7 +115,9 @@ class Log:
 
     # Reading
 
-    async def load(self, kind: Aggregate[StateT], key: UUID | str, *, fresh: bool = True) -> Loaded[StateT]:
+    async def load(
+        self, kind: Aggregate[StateT], key: UUID | str, *, fresh: bool = True
+    ) -> Loaded[StateT]:
         """Load an aggregate as it is; with `fresh=False` the cached state will do where there is one.
 
         Raises:
@@ -127,7 +137,9 @@ class Log:
         self._remember(subject, loaded)
         return loaded
 
-    async def _catch_up(self, kind: Aggregate[StateT], key: UUID | str, loaded: Loaded[StateT], last: Raw) -> Loaded[StateT]:
+    async def _catch_up(
+        self, kind: Aggregate[StateT], key: UUID | str, loaded: Loaded[StateT], last: Raw
+    ) -> Loaded[StateT]:
         newest = _entry(last)
         if loaded.number == newest.number - 1:
             return fold(kind, loaded, newest)
@@ -205,7 +217,9 @@ class Log:
         return planned
 
     @staticmethod
-    def _entry_for(before: Loaded[Any], events: tuple[Event, ...], context: Context, effects: Mapping[str, Any]) -> Entry:
+    def _entry_for(
+        before: Loaded[Any], events: tuple[Event, ...], context: Context, effects: Mapping[str, Any]
+    ) -> Entry:
         return Entry(
             events=events,
             at=context.now,
@@ -218,7 +232,9 @@ class Log:
             traceparent=tracing.inject() or context.traceparent,
         )
 
-    async def _applied(self, changes: Sequence[Change[Any]], loaded: Sequence[Loaded[Any]], context: Context) -> bool:
+    async def _applied(
+        self, changes: Sequence[Change[Any]], loaded: Sequence[Loaded[Any]], context: Context
+    ) -> bool:
         if any(context.message_id in before.causes for before in loaded):
             return True
         if context.delivered == 1:
@@ -232,26 +248,48 @@ class Log:
         return False
 
     async def _append(
-        self, changes: Sequence[Change[Any]], loaded: Sequence[Loaded[Any]], planned: Sequence[_Append]
+        self,
+        changes: Sequence[Change[Any]],
+        loaded: Sequence[Loaded[Any]],
+        planned: Sequence[_Append],
     ) -> list[Loaded[Any]]:
         if not planned:
             return list(loaded)
         last = await self._store(planned)
         self._appends.inc(len(planned))
         first = last - len(planned) + 1
-        after = {a.change.kind.subject(a.change.key): a.after(first + i) for i, a in enumerate(planned)}
+        after = {
+            a.change.kind.subject(a.change.key): a.after(first + i) for i, a in enumerate(planned)
+        }
         for subject, now in after.items():
             self._remember(subject, now)
             if now.number % SNAPSHOT_EVERY == 0:
-                await self._snapshots.put(next(a.change.kind for a in planned if a.change.kind.subject(a.change.key) == subject), now)
-        return [after.get(c.kind.subject(c.key), before) for c, before in zip(changes, loaded, strict=True)]
+                await self._snapshots.put(
+                    next(
+                        a.change.kind
+                        for a in planned
+                        if a.change.kind.subject(a.change.key) == subject
+                    ),
+                    now,
+                )
+        return [
+            after.get(c.kind.subject(c.key), before)
+            for c, before in zip(changes, loaded, strict=True)
+        ]
 
     async def _store(self, planned: Sequence[_Append]) -> int:
         messages = [
-            (a.change.kind.subject(a.change.key), a.body, {EXPECTED_LAST_SUBJECT_SEQ: str(a.before.seq)}) for a in planned
+            (
+                a.change.kind.subject(a.change.key),
+                a.body,
+                {EXPECTED_LAST_SUBJECT_SEQ: str(a.before.seq)},
+            )
+            for a in planned
         ]
         if len(messages) > BATCH_MAX:
-            raise ValueError(f"{len(messages)} entries at once; an atomic batch holds {BATCH_MAX}: split the command")
+            raise ValueError(
+                f"{len(messages)} entries at once; an atomic batch holds {BATCH_MAX}: split the command"
+            )
         try:
             if len(messages) == 1:
                 subject, body, headers = messages[0]
@@ -269,7 +307,9 @@ class Log:
         last = planned[-1]
         for _ in range(READ_BACK_MAX):
             try:
-                found = await self.connection.last(self.stream, last.change.kind.subject(last.change.key))
+                found = await self.connection.last(
+                    self.stream, last.change.kind.subject(last.change.key)
+                )
             except BrokerUnavailable:
                 await self._clock.sleep(CONFLICT_WAIT_SECONDS)
                 continue
@@ -323,12 +363,12 @@ class Aggregates(Generic[StateT]):
         loaded = await self.log.transact([self.change(key, decide, new=new)], context)
         return cast("Loaded[StateT]", loaded[0])
 
-    def change(self, key: UUID | str, decide: Decide[StateT], *, new: bool = False) -> Change[StateT]:
+    def change(
+        self, key: UUID | str, decide: Decide[StateT], *, new: bool = False
+    ) -> Change[StateT]:
         """Say what to decide on one aggregate, for `Log.transact`; `new` where it should not exist yet."""
         return Change(self.kind, str(key), decide, new)
 
 
 def _entry(raw: Raw) -> Entry:
     return read_entry(raw.body, subject=raw.subject, seq=raw.seq)
-
-

@@ -1,8 +1,9 @@
 """Folded states of long logs, so that loading one reads its tail only. Losing them costs time, nothing else."""
 
 import json
+from collections.abc import Hashable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import structlog
@@ -20,9 +21,10 @@ SNAPSHOT_EVERY = 200
 
 
 @cache
-def _shape(state: type[BaseModel]) -> str:
+def _shape(state: Hashable) -> str:
     # Part of the key: a snapshot of an older shape is not found, and not needed.
-    return subjects.fingerprint(json.dumps(state.model_json_schema(), sort_keys=True))
+    schema = cast("type[BaseModel]", state).model_json_schema()
+    return subjects.fingerprint(json.dumps(schema, sort_keys=True))
 
 
 class Snapshots:
@@ -35,7 +37,7 @@ class Snapshots:
 
     def _subject(self, kind: Aggregate[Any], key: UUID | str) -> str:
         token = str(key).replace(".", "=")
-        return f"$KV.{subjects.SNAPSHOTS_BUCKET}.{kind.service}.{kind.name}.{_shape(kind.state)}.{token}"
+        return f"$KV.{subjects.SNAPSHOTS_BUCKET}.{kind.service}.{kind.name}.{_shape(cast('Hashable', kind.state))}.{token}"
 
     async def get(self, kind: Aggregate[StateT], key: UUID | str) -> Loaded[StateT] | None:
         """Read the newest snapshot of an aggregate; None where there is none."""
@@ -43,8 +45,17 @@ class Snapshots:
         if raw is None or not raw.body:
             return None
         document = json.loads(raw.body)
-        state = kind.state.model_validate(document["state"]) if document["state"] is not None else None
-        return Loaded(str(key), state, document["seq"], document["number"], document["hash"], tuple(document["causes"]))
+        state = (
+            kind.state.model_validate(document["state"]) if document["state"] is not None else None
+        )
+        return Loaded(
+            str(key),
+            state,
+            document["seq"],
+            document["number"],
+            document["hash"],
+            tuple(document["causes"]),
+        )
 
     async def put(self, kind: Aggregate[Any], loaded: Loaded[Any]) -> None:
         """Keep a snapshot; failing to is no failure, the log is complete without it."""
@@ -56,6 +67,8 @@ class Snapshots:
             "causes": loaded.causes,
         }
         try:
-            await self._connection.publish(self._subject(kind, loaded.key), json.dumps(document).encode())
+            await self._connection.publish(
+                self._subject(kind, loaded.key), json.dumps(document).encode()
+            )
         except Retryable as error:
             log.warning("snapshot.not_kept", aggregate=kind.name, key=loaded.key, error=repr(error))

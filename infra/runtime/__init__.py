@@ -5,4 +5,14 @@ from infra.runtime.platform import Platform
 from infra.runtime.run import Blueprint, Fleet, run, serve_all
 from infra.runtime.service import Build, Service
 
-__all__ = ["Blueprint", "Build", "Fleet", "Handler", "Platform", "Service", "handle", "run", "serve_all"]
+__all__ = [
+    "Blueprint",
+    "Build",
+    "Fleet",
+    "Handler",
+    "Platform",
+    "Service",
+    "handle",
+    "run",
+    "serve_all",
+]

@@ -32,5 +32,3 @@ def project_states(log: Log, kind: Aggregate[StateT], document: Document[StateT]
 async def _at_least(log: Log, kind: Aggregate[StateT], key: str, seq: int) -> Loaded[StateT]:
     loaded = await log.load(kind, key, fresh=False)
     return loaded if loaded.seq >= seq else await log.load(kind, key)
-
-

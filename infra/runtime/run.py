@@ -41,7 +41,9 @@ class Fleet:
         """Build and start; what was started is stopped again where one does not come up."""
         try:
             for blueprint in blueprints:
-                tracing.configure(blueprint.name, self.common.otlp_endpoint, self.common.trace_ratio)
+                tracing.configure(
+                    blueprint.name, self.common.otlp_endpoint, self.common.trace_ratio
+                )
             store_tracing.instrument(tracing.provider_for(blueprints[0].name))
             for blueprint in blueprints:
                 platform = await Platform.open(blueprint.name, self.common)
@@ -60,7 +62,9 @@ class Fleet:
         tracing.shutdown()
 
 
-async def serve_all(blueprints: Sequence[Blueprint], common: CommonSettings, stop: asyncio.Event) -> None:
+async def serve_all(
+    blueprints: Sequence[Blueprint], common: CommonSettings, stop: asyncio.Event
+) -> None:
     """Run services in this event loop until `stop` is set."""
     fleet = Fleet(common)
     await fleet.start(blueprints)

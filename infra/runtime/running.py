@@ -23,6 +23,7 @@ from infra.http.health import health_routes
 from infra.http.metrics import metrics_route
 from infra.http.operations import operations_route
 from infra.http.server import HttpServer
+from infra.runtime.control import Control
 from infra.runtime.service import Check, Service
 
 log = structlog.get_logger(__name__)
@@ -41,13 +42,16 @@ class Running:
         """Put the service's parts together; nothing is started."""
         self.service = service
         platform = service.platform
-        self._server = Server(platform.connection, service.name, service.handlers, clock=platform.clock)
+        self._server = Server(
+            platform.connection, service.name, service.handlers, clock=platform.clock
+        )
         self._consumers = Consumers(platform.common.nats_url, service.name, platform.connection)
         if self._server.has_commands:
             declared = consumer(subjects.commands_consumer(service.name))
             self._consumers.add(declared, self._server.on_command, on_dead=self._server.on_dead)
         for declared, handle in service.consumers:
             self._consumers.add(declared, handle)
+        self._control = Control(platform.connection, service.name, service.projections)
         self._tasks: list[asyncio.Task[None]] = []
         self._app = self._make_app()
         self.http = HttpServer(
@@ -60,11 +64,20 @@ class Running:
     def _make_app(self) -> App:
         service, bus = self.service, self.service.platform.bus
         asking = Asking(ask=bus.ask, files=bus.files, clock=service.platform.clock)
-        own = [c for c in (*catalog.COMMANDS.values(), *catalog.QUERIES.values()) if c.contract.owner == service.name]
+        own = [
+            c
+            for c in (*catalog.COMMANDS.values(), *catalog.QUERIES.values())
+            if c.contract.owner == service.name
+        ]
         everything = [
             *service.routes,
             *routes(own, asking),
-            *health_routes(name=service.name, version=version("tracseq"), checks=self._checks(), clock=service.platform.clock),
+            *health_routes(
+                name=service.name,
+                version=version("tracseq"),
+                checks=self._checks(),
+                clock=service.platform.clock,
+            ),
             metrics_route(service.name),
         ]
         if own:
@@ -103,13 +116,17 @@ class Running:
             self._spawn(f"forward {number}", forwarder.run)
         for name, task in service.tasks.items():
             self._spawn(name, task)
+        if service.projections:
+            await self._control.start()
         await self._server.start()
         await self._consumers.start()
         await self.http.start()
         log.info("service.started", service=service.name, url=self.http.url)
 
     def _spawn(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        self._tasks.append(asyncio.create_task(self._keep_running(name, run), name=f"{self.service.name}: {name}"))
+        self._tasks.append(
+            asyncio.create_task(self._keep_running(name, run), name=f"{self.service.name}: {name}")
+        )
 
     async def _keep_running(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -127,6 +144,7 @@ class Running:
         await self.http.stop()
         await self._consumers.stop()
         await self._server.stop()
+        await self._control.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

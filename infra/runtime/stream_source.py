@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 
 from contracts.envelope import Envelope, EnvelopeError, parse
-from infra.bus.connection import Connection
+from infra.bus.connection import Connection, Raw
 from infra.bus.follow import Follower
 from infra.clock import SYSTEM, Clock
 
@@ -20,6 +21,8 @@ class Told:
     seq: int
     envelope: Envelope | None
     """None where it is no CloudEvent: it has a place, and says nothing."""
+    at: datetime
+    """When the broker stored it."""
 
     @property
     def traceparent(self) -> str | None:
@@ -30,7 +33,9 @@ class Told:
 class StreamSource:
     """Follows one stream."""
 
-    def __init__(self, connection: Connection, stream: str, filter: str, *, clock: Clock = SYSTEM) -> None:  # noqa: A002 - JetStream's word
+    def __init__(
+        self, connection: Connection, stream: str, filter: str, *, clock: Clock = SYSTEM
+    ) -> None:  # noqa: A002 - JetStream's word
         """Say which stream, and what of it."""
         self._connection = connection
         self._stream = stream
@@ -44,13 +49,22 @@ class StreamSource:
 
     async def follow(self, after: int) -> AsyncIterator[Sequence[Told]]:
         """Give everything after a sequence, for ever, in batches of what is there."""
-        async for batch in Follower(self._connection, self._stream, [self._filter], clock=self._clock).batches(after):
+        async for batch in Follower(
+            self._connection, self._stream, [self._filter], clock=self._clock
+        ).batches(after):
             told: list[Told] = []
             for raw in batch:
                 try:
                     envelope = parse(raw.headers, raw.body)
                 except EnvelopeError as error:
-                    log.warning("source.unreadable", stream=self._stream, seq=raw.seq, error=str(error))
+                    log.warning(
+                        "source.unreadable", stream=self._stream, seq=raw.seq, error=str(error)
+                    )
                     envelope = None
-                told.append(Told(raw.seq, envelope))
+                told.append(Told(raw.seq, envelope, _stored_at(raw)))
             yield told
+
+
+def _stored_at(raw: Raw) -> datetime:
+    # A followed message carries nanoseconds since 1970.
+    return datetime.fromtimestamp(int(raw.time) / 1e9, UTC)

@@ -47,12 +47,13 @@ class Positioned(Protocol):
 
 
 ItemT = TypeVar("ItemT", bound=Positioned)
+ItemT_co = TypeVar("ItemT_co", bound=Positioned, covariant=True)
 
 
-class Source(Protocol[ItemT]):  # pyright: ignore[reportInvalidTypeVarUse] - items only come out
+class Source(Protocol[ItemT_co]):
     """What a read model is made from, in order."""
 
-    def follow(self, after: int) -> AsyncIterator[Sequence[ItemT]]:
+    def follow(self, after: int) -> AsyncIterator[Sequence[ItemT_co]]:
         """Give everything after a sequence, for ever, in batches of what is there."""
         ...
 
@@ -80,7 +81,14 @@ class Projector(Generic[ItemT]):
     """Keeps one read model."""
 
     def __init__(
-        self, service: str, store: Store, model: ReadModel, source: Source[ItemT], project: Project[ItemT], *, clock: Clock = SYSTEM
+        self,
+        service: str,
+        store: Store,
+        model: ReadModel,
+        source: Source[ItemT],
+        project: Project[ItemT],
+        *,
+        clock: Clock = SYSTEM,
     ) -> None:
         """Say what is made from what; `run` does it."""
         self.name = model.name
@@ -94,7 +102,9 @@ class Projector(Generic[ItemT]):
         self._moved = asyncio.Condition()
         self._tracer = tracing.tracer_for(service)
         self._lag = metrics.gauge("tracseq_projector_lag", service=service, read_model=model.name)
-        self._documents = metrics.counter("tracseq_projector_documents_total", service=service, read_model=model.name)
+        self._documents = metrics.counter(
+            "tracseq_projector_documents_total", service=service, read_model=model.name
+        )
 
     @property
     def position(self) -> int:
@@ -113,7 +123,9 @@ class Projector(Generic[ItemT]):
             except _MovedError:
                 log.info("projector.position_moved", read_model=self.name)
             except StoreUnavailable as error:
-                log.warning("projector.waits", read_model=self.name, after_seconds=pause, error=str(error))
+                log.warning(
+                    "projector.waits", read_model=self.name, after_seconds=pause, error=str(error)
+                )
                 await self._clock.sleep(pause)
                 pause = min(pause * 2, RETRY_MAX_SECONDS)
 
@@ -127,18 +139,27 @@ class Projector(Generic[ItemT]):
                 await self._write(place, writes, batch)
         async with self._moved:
             self._moved.notify_all()
-        self._lag.set(max(0, await self._source.head() - place.seq) if len(batch) >= WRITES_MAX else 0)
+        self._lag.set(
+            max(0, await self._source.head() - place.seq) if len(batch) >= WRITES_MAX else 0
+        )
 
     async def _write(self, place: _Place, writes: Sequence[Write], batch: Sequence[ItemT]) -> None:
         """Write documents, then the position, in one ordered bulk; a position that moved is no longer ours."""
         collection = self._store.collection(self.model.collection(place.generation))
         traces = [item.traceparent for item in batch if item.traceparent]
-        head, tail = writes[:-WRITES_MAX] if len(writes) > WRITES_MAX else [], writes[-WRITES_MAX:]
+        head, tail = writes[:-WRITES_MAX], writes[-WRITES_MAX:]
         try:
-            with use_span(bulk_span(self._tracer, f"project {self.name}", traces), end_on_exit=True):
+            with use_span(
+                bulk_span(self._tracer, f"project {self.name}", traces), end_on_exit=True
+            ):
                 for start in range(0, len(head), WRITES_MAX):
-                    await collection.bulk_write([_request(w) for w in head[start : start + WRITES_MAX]], ordered=True)
-                requests = [*(_request(write) for write in tail), _move(place.seq, batch[-1].seq, writes)]
+                    await collection.bulk_write(
+                        [_request(w) for w in head[start : start + WRITES_MAX]], ordered=True
+                    )
+                requests = [
+                    *(_request(write) for write in tail),
+                    _move(place.seq, batch[-1].seq, writes),
+                ]
                 result = await collection.bulk_write(requests, ordered=True)
         except PyMongoError as error:
             self._place = None
@@ -158,14 +179,18 @@ class Projector(Generic[ItemT]):
                 generation = await self._read_generation()
                 self._place = await self._open(generation)
             except PyMongoError as error:
-                raise StoreUnavailable(f"the position of {self.name} cannot be read: {error}") from error
+                raise StoreUnavailable(
+                    f"the position of {self.name} cannot be read: {error}"
+                ) from error
             return self._place
 
     async def _read_generation(self) -> int:
         pointers = self._store.collection(POINTERS)
         found = await pointers.find_one({"_id": self.name})
         if found is None:
-            await pointers.update_one({"_id": self.name}, {"$setOnInsert": {"generation": 1}}, upsert=True)
+            await pointers.update_one(
+                {"_id": self.name}, {"$setOnInsert": {"generation": 1}}, upsert=True
+            )
             found = await pointers.find_one({"_id": self.name})
         return int(found["generation"]) if found else 1
 
@@ -175,7 +200,9 @@ class Projector(Generic[ItemT]):
         if found is None:
             for keys in self.model.indexes():
                 await collection.create_index(keys)
-            await collection.update_one({"_id": POSITION_ID}, {"$setOnInsert": {"seq": 0}}, upsert=True)
+            await collection.update_one(
+                {"_id": POSITION_ID}, {"$setOnInsert": {"seq": 0}}, upsert=True
+            )
             return _Place(generation, 0)
         return _Place(generation, int(found["seq"]))
 
@@ -234,7 +261,9 @@ class Projector(Generic[ItemT]):
             {"_id": self.name}, {"$set": {"generation": place.generation}}, upsert=True
         )
         self._place = place
-        log.info("projector.rebuilt", read_model=self.name, generation=place.generation, seq=place.seq)
+        log.info(
+            "projector.rebuilt", read_model=self.name, generation=place.generation, seq=place.seq
+        )
 
     def collection_name(self) -> str:
         """Name the collection that serves now."""

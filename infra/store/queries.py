@@ -29,7 +29,13 @@ class Reader(Generic[ItemT]):
         self._projector = projector
 
     async def page(
-        self, filters: Mapping[str, Any], *, page: int, page_size: int, min_seq: int = 0, order_min: int | None = None
+        self,
+        filters: Mapping[str, Any],
+        *,
+        page: int,
+        page_size: int,
+        min_seq: int = 0,
+        order_min: int | None = None,
     ) -> tuple[list[dict[str, Any]], int]:
         """Give the views of one page, newest first, and how many there are in all; None filters do not count.
 
@@ -58,7 +64,11 @@ class Reader(Generic[ItemT]):
         if not asked and order_min is None:
             total = everything
         else:
-            bounded = {**equal, ORDER: {"$gte": lowest, "$lte": highest}} if order_min is not None else equal
+            bounded = (
+                {**equal, ORDER: {"$gte": lowest, "$lte": highest}}
+                if order_min is not None
+                else equal
+            )
             total = await collection.count_documents(bounded, limit=COUNT_MAX)
         needed = min(page * page_size, total)
         if needed <= (page - 1) * page_size:

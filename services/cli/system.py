@@ -4,37 +4,27 @@ All of it listens on loopback, keeps its data under one folder and ends with thi
 that ends. What the parts do is none of its business.
 """
 
-import asyncio
-import importlib
 import os
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
-
-import structlog
+from typing import Self
 
 from infra.bus.connection import Connection
 from infra.bus.provision import provision
 from infra.clock import SYSTEM
-from infra.runtime.run import Blueprint, Fleet
-from infra.settings import CommonSettings
 from infra.supervisor import DocumentStore, NatsServer, Program, Supervisor, hold_data
 from infra.supervisor.ports import LOOPBACK
 from infra.supervisor.service import service_program, until_ready
 from services import catalog
-from services.catalog import ServiceInfo
 from services.cli import running
 from services.cli.plan import Plan, choose_ports
 from services.cli.running import RunInfo
 from services.cli.version import own_version
 
-logger = cast("structlog.stdlib.BoundLogger", structlog.get_logger(__name__))
-
 DRAIN_SECONDS = 6
 """What a service may take to finish; with what follows, everything stops within 15 s."""
-FLEET_STOP_SECONDS_MAX = 8.0
 
 
 class System:
@@ -113,7 +103,10 @@ class System:
         if self.plan.isolated:
             await self._supervisor.start(*self._service_programs(environment))
         else:
-            await self._stack.enter_async_context(_fleet(self.plan.services, environment))
+            # The services' framework: megabytes that a mere supervisor does not need.
+            from services.cli.fleet import fleet  # noqa: PLC0415
+
+            await self._stack.enter_async_context(fleet(self.plan.services, environment))
             await until_ready({s.name: self._ports[s.name] for s in self.plan.services})
         self._stack.callback(running.forget, self._data)
         self._write_down()
@@ -183,42 +176,3 @@ async def _provision(nats_url: str) -> None:
         await provision(connection)
     finally:
         await connection.close()
-
-
-@asynccontextmanager
-async def _fleet(
-    services: list[ServiceInfo], environment: Mapping[str, str]
-) -> AsyncGenerator[None]:
-    """Run services in this event loop, told by the environment what a process would be told."""
-    with _told(environment):
-        fleet = Fleet(CommonSettings())
-        blueprints = [blueprint(service) for service in services]
-    await fleet.start(blueprints)
-    try:
-        yield
-    finally:
-        try:
-            async with asyncio.timeout(FLEET_STOP_SECONDS_MAX):
-                await fleet.stop()
-        except TimeoutError:
-            # What it had not acknowledged is delivered again at the next start.
-            logger.warning("drain cut off", seconds=FLEET_STOP_SECONDS_MAX)
-
-
-@contextmanager
-def _told(environment: Mapping[str, str]) -> Generator[None]:
-    """Have these variables in the environment for a while: settings are read from there alone."""
-    before = dict(os.environ)
-    os.environ.update(environment)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def blueprint(service: ServiceInfo) -> Blueprint:
-    """Find how to make a service; modules are named by string, so that nothing here needs them."""
-    build = importlib.import_module(f"{service.module}.service").build
-    settings = cast("Any", importlib.import_module(f"{service.module}.settings")).Settings
-    return Blueprint(service.name, build, settings())

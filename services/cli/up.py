@@ -5,12 +5,13 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.panel import Panel
 from rich.table import Table
 
+from infra.bus.provision import ProvisionError
 from infra.supervisor import ChildFailedError, DataInUseError, MissingProgramError, PortsTakenError
 from infra.telemetry import logs
 from services import catalog
@@ -18,6 +19,7 @@ from services.cli import output
 from services.cli.outcome import CliError, Exit, command, usage_error
 from services.cli.plan import ANY_BASE, LogLevel, Plan, Profile
 from services.cli.running import DATA_DEFAULT, JsonOption, RunInfo
+from services.cli.system import System
 
 PORT_BASE_MIN = 1_024
 PORT_BASE_MAX = 65_535 - catalog.STORE_OFFSET
@@ -26,9 +28,6 @@ PROFILES = {
     "dev": "what was answered survives killed processes; a power cut may cost two minutes of it",
     "safe": "what was answered is on the disk: it survives killed processes and power cuts",
 }
-
-if TYPE_CHECKING:
-    from services.cli.system import System
 
 
 def register(app: typer.Typer) -> None:
@@ -74,13 +73,10 @@ def register(app: typer.Typer) -> None:
             only=_only(only),
         )
         logs.configure(level=log_level, fmt="console" if sys.stderr.isatty() else "json")
-        # FastStream, Starlette and motor take half a second that no other command needs.
-        from services.cli.system import System  # noqa: PLC0415
-
         await _run(System(plan), as_json=as_json)
 
 
-async def _run(system: "System", *, as_json: bool) -> None:
+async def _run(system: System, *, as_json: bool) -> None:
     asked = _cancel_on_signals(system)
     try:
         async with system:
@@ -94,11 +90,11 @@ async def _run(system: "System", *, as_json: bool) -> None:
     except PortsTakenError as error:
         remedy = "Stop that program, or choose other ports: --port-base 18000, or 0 for any."
         raise CliError(f"{error}", remedy=remedy) from None
-    except (ChildFailedError, MissingProgramError) as error:
+    except (ChildFailedError, MissingProgramError, ProvisionError) as error:
         raise CliError(f"{error}") from None
 
 
-def _cancel_on_signals(system: "System") -> asyncio.Event:
+def _cancel_on_signals(system: System) -> asyncio.Event:
     """Have the first signal stop the system and the second kill it; say whether one came."""
     asked = asyncio.Event()
     task = asyncio.current_task()

@@ -19,7 +19,7 @@ from infra.http.sse import BusFeed, stream_route
 from infra.runtime import Platform, Service
 from services.edge.settings import Settings
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 def build(settings: Settings, platform: Platform) -> Service:

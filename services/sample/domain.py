@@ -52,9 +52,13 @@ NEXT: Mapping[SampleStatus, frozenset[SampleStatus]] = {
             SampleStatus.DISCARDED,
         }
     ),
-    SampleStatus.IN_SEQUENCING: frozenset({SampleStatus.COMPLETED, SampleStatus.FAILED, SampleStatus.IN_STORAGE}),
+    SampleStatus.IN_SEQUENCING: frozenset(
+        {SampleStatus.COMPLETED, SampleStatus.FAILED, SampleStatus.IN_STORAGE}
+    ),
     SampleStatus.COMPLETED: frozenset({SampleStatus.ARCHIVED, SampleStatus.DISCARDED}),
-    SampleStatus.FAILED: frozenset({SampleStatus.PENDING, SampleStatus.DISCARDED, SampleStatus.ARCHIVED}),
+    SampleStatus.FAILED: frozenset(
+        {SampleStatus.PENDING, SampleStatus.DISCARDED, SampleStatus.ARCHIVED}
+    ),
     SampleStatus.REJECTED: frozenset({SampleStatus.PENDING, SampleStatus.DISCARDED}),
     SampleStatus.DISCARDED: frozenset({SampleStatus.ARCHIVED}),
     SampleStatus.ARCHIVED: frozenset(),
@@ -110,7 +114,9 @@ def evolve_sample(sample: Sample | None, event: Event, entry: Entry) -> Sample |
         case SampleStatusChanged() if sample is not None:
             return sample.model_copy(update={"status": event.new_status, "changed_at": entry.at})
         case SampleWithdrawn() if sample is not None:
-            return sample.model_copy(update={"status": SampleStatus.WITHDRAWN, "changed_at": entry.at})
+            return sample.model_copy(
+                update={"status": SampleStatus.WITHDRAWN, "changed_at": entry.at}
+            )
         case _:
             return sample
 
@@ -126,13 +132,17 @@ def evolve_claim(claim: BarcodeClaim | None, event: Event, entry: Entry) -> Barc
             return claim
 
 
-def evolve_submission(submission: Submission | None, event: Event, entry: Entry) -> Submission | None:
+def evolve_submission(
+    submission: Submission | None, event: Event, entry: Entry
+) -> Submission | None:
     """Fold one event into a submission."""
     del entry
     match event:
         case SubmissionRegistered():
             before = submission.samples if submission else 0
-            return Submission(submission_id=event.submission_id, samples=before + event.samples, withdrawn=False)
+            return Submission(
+                submission_id=event.submission_id, samples=before + event.samples, withdrawn=False
+            )
         case SubmissionWithdrawn():
             before = submission.samples if submission else 0
             return Submission(submission_id=event.submission_id, samples=before, withdrawn=True)
@@ -150,7 +160,13 @@ class ClaimUndecided(Conflict):
 
 
 def claim(
-    current: BarcodeClaim | None, barcode: Barcode, sample_id: SampleId, *, holder_exists: bool, now: datetime, grace: timedelta
+    current: BarcodeClaim | None,
+    barcode: Barcode,
+    sample_id: SampleId,
+    *,
+    holder_exists: bool,
+    now: datetime,
+    grace: timedelta,
 ) -> Sequence[Event] | Refusal:
     """Let a sample bear a barcode, unless another one does.
 
@@ -188,7 +204,11 @@ def register(
     """Accept a sample; one that was accepted already under this id stays as it is."""
     if current is not None:
         return []
-    return [SampleRegistered(sample_id=sample_id, details=details, submission_id=submission_id, status=status)]
+    return [
+        SampleRegistered(
+            sample_id=sample_id, details=details, submission_id=submission_id, status=status
+        )
+    ]
 
 
 def change_status(current: Sample | None, command: ChangeSampleStatus) -> Sequence[Event] | Refusal:
@@ -228,7 +248,11 @@ def withdraw(current: Sample | None) -> Sequence[Event]:
     if current is None or current.status is SampleStatus.WITHDRAWN or current.submission_id is None:
         return []
     return [
-        SampleWithdrawn(sample_id=current.sample_id, barcode=current.details.barcode, submission_id=current.submission_id)
+        SampleWithdrawn(
+            sample_id=current.sample_id,
+            barcode=current.details.barcode,
+            submission_id=current.submission_id,
+        )
     ]
 
 

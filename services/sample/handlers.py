@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from contracts.aggregate import Loaded
+from contracts.aggregate import Decide, Loaded
 from contracts.errors import Refused
 from contracts.sample import (
     BarcodeTaken,
@@ -70,12 +70,19 @@ class Samples:
             claim_grace=timedelta(seconds=claim_grace_seconds),
         )
 
-    def claim(self, barcode: Barcode, sample_id: SampleId, context: Context, *, holder_exists: bool) -> Change[BarcodeClaim]:
+    def claim(
+        self, barcode: Barcode, sample_id: SampleId, context: Context, *, holder_exists: bool
+    ) -> Change[BarcodeClaim]:
         """Say what to decide on a barcode that a sample wants to bear."""
         return self.claims.change(
             barcode,
             lambda current: domain.claim(
-                current, barcode, sample_id, holder_exists=holder_exists, now=context.now, grace=self.claim_grace
+                current,
+                barcode,
+                sample_id,
+                holder_exists=holder_exists,
+                now=context.now,
+                grace=self.claim_grace,
             ),
             new=holder_exists,
         )
@@ -97,7 +104,9 @@ async def on_register(command: RegisterSample, context: Context, *, samples: Sam
     sample_id = SampleId(context.derive("sample"))
     details = command.details
     try:
-        await samples.log.transact([samples.claim(details.barcode, sample_id, context, holder_exists=True)], context)
+        await samples.log.transact(
+            [samples.claim(details.barcode, sample_id, context, holder_exists=True)], context
+        )
     except Refused as refused:
         await _take_over(samples, refused, details.barcode, sample_id, context)
     loaded = await samples.samples.execute(
@@ -106,15 +115,24 @@ async def on_register(command: RegisterSample, context: Context, *, samples: Sam
     return view(loaded)
 
 
-async def _take_over(samples: Samples, refused: Refused, barcode: Barcode, sample_id: SampleId, context: Context) -> None:
+async def _take_over(
+    samples: Samples, refused: Refused, barcode: Barcode, sample_id: SampleId, context: Context
+) -> None:
     """Claim a barcode whose registration was given up half-way; one that a sample bears stays taken."""
     taken = refused.refusal
-    if not isinstance(taken, BarcodeTaken) or (await samples.samples.get(taken.sample_id)).state is not None:
+    if (
+        not isinstance(taken, BarcodeTaken)
+        or (await samples.samples.get(taken.sample_id)).state is not None
+    ):
         raise refused
-    await samples.log.transact([samples.claim(barcode, sample_id, context, holder_exists=False)], context)
+    await samples.log.transact(
+        [samples.claim(barcode, sample_id, context, holder_exists=False)], context
+    )
 
 
-async def on_change_status(command: ChangeSampleStatus, context: Context, *, samples: Samples) -> SampleView:
+async def on_change_status(
+    command: ChangeSampleStatus, context: Context, *, samples: Samples
+) -> SampleView:
     """Move a sample along its life."""
     loaded = await samples.samples.execute(
         command.sample_id, lambda current: domain.change_status(current, command), context
@@ -122,12 +140,16 @@ async def on_change_status(command: ChangeSampleStatus, context: Context, *, sam
     return view(loaded)
 
 
-async def on_register_many(command: RegisterSamples, context: Context, *, samples: Samples, files: Files) -> SamplesRegistered:
+async def on_register_many(
+    command: RegisterSamples, context: Context, *, samples: Samples, files: Files
+) -> SamplesRegistered:
     """Register a submission, part by part; a refused part takes the earlier ones back."""
     rows = await _rows(files, command.rows)
     try:
         for part in _parts(rows):
-            await samples.log.transact(_register_part(samples, command.submission_id, part, context), context)
+            await samples.log.transact(
+                _register_part(samples, command.submission_id, part, context), context
+            )
     except Refused:
         undo = replace(context, message_id=f"{context.message_id}:undo")
         await _withdraw(samples, rows, undo)
@@ -135,29 +157,45 @@ async def on_register_many(command: RegisterSamples, context: Context, *, sample
     return SamplesRegistered(submission_id=command.submission_id, registered=len(rows))
 
 
-def _register_part(samples: Samples, submission_id: SubmissionId, part: Sequence[ManifestRow], context: Context) -> list[Change[Any]]:
+def _register_part(
+    samples: Samples, submission_id: SubmissionId, part: Sequence[ManifestRow], context: Context
+) -> list[Change[Any]]:
     changes: list[Change[Any]] = [
         samples.submissions.change(
             submission_id,
-            lambda current: domain.register_part(current, submission_id, first_row=part[0].row, samples=len(part)),
+            lambda current: domain.register_part(
+                current, submission_id, first_row=part[0].row, samples=len(part)
+            ),
         )
     ]
     for row in part:
-        changes.append(samples.claim(row.details.barcode, row.sample_id, context, holder_exists=True))
-        changes.append(samples.samples.change(row.sample_id, _registration(row, submission_id), new=True))
+        changes.append(
+            samples.claim(row.details.barcode, row.sample_id, context, holder_exists=True)
+        )
+        changes.append(
+            samples.samples.change(row.sample_id, _registration(row, submission_id), new=True)
+        )
     return changes
 
 
-def _registration(row: ManifestRow, submission_id: SubmissionId) -> Any:  # noqa: ANN401 - a Decide[Sample]
+def _registration(row: ManifestRow, submission_id: SubmissionId) -> Decide[Sample]:
     return lambda current: domain.register(
-        current, row.sample_id, row.details, submission_id=submission_id, status=SampleStatus.VALIDATED
+        current,
+        row.sample_id,
+        row.details,
+        submission_id=submission_id,
+        status=SampleStatus.VALIDATED,
     )
 
 
-async def on_withdraw_many(command: WithdrawSamples, context: Context, *, samples: Samples, files: Files) -> SamplesWithdrawn:
+async def on_withdraw_many(
+    command: WithdrawSamples, context: Context, *, samples: Samples, files: Files
+) -> SamplesWithdrawn:
     """Take a submission back: close it first, so that nothing can be registered for it afterwards."""
     await samples.submissions.execute(
-        command.submission_id, lambda current: domain.withdraw_submission(current, command.submission_id), context
+        command.submission_id,
+        lambda current: domain.withdraw_submission(current, command.submission_id),
+        context,
     )
     withdrawn = await _withdraw(samples, await _rows(files, command.rows), context)
     return SamplesWithdrawn(submission_id=command.submission_id, withdrawn=withdrawn)
@@ -172,24 +210,29 @@ async def _withdraw(samples: Samples, rows: Sequence[ManifestRow], context: Cont
             changes.append(samples.claims.change(row.details.barcode, _release(row.sample_id)))
         loaded = await samples.log.transact(changes, context)
         withdrawn += sum(
-            isinstance(one.state, Sample) and one.state.status is SampleStatus.WITHDRAWN for one in loaded
+            isinstance(one.state, Sample) and one.state.status is SampleStatus.WITHDRAWN
+            for one in loaded
         )
     return withdrawn
 
 
-def _release(sample_id: SampleId) -> Any:  # noqa: ANN401 - a Decide[BarcodeClaim]
+def _release(sample_id: SampleId) -> Decide[BarcodeClaim]:
     return lambda current: domain.release(current, sample_id)
 
 
-async def on_mark_stored(command: MarkSamplesStored, context: Context, *, samples: Samples, files: Files) -> SamplesStored:
+async def on_mark_stored(
+    command: MarkSamplesStored, context: Context, *, samples: Samples, files: Files
+) -> SamplesStored:
     """Record that a submission's samples rest in their positions."""
     rows = await _rows(files, command.rows)
     for part in _parts(rows):
-        await samples.log.transact([samples.samples.change(row.sample_id, _mark(row.sample_id)) for row in part], context)
+        await samples.log.transact(
+            [samples.samples.change(row.sample_id, _mark(row.sample_id)) for row in part], context
+        )
     return SamplesStored(submission_id=command.submission_id, stored=len(rows))
 
 
-def _mark(sample_id: SampleId) -> Any:  # noqa: ANN401 - a Decide[Sample]
+def _mark(sample_id: SampleId) -> Decide[Sample]:
     return lambda current: domain.mark_stored(current, sample_id)
 
 
@@ -213,7 +256,9 @@ async def on_get(query: GetSample, context: Context, *, samples: Samples) -> Sam
     return view(loaded)
 
 
-async def on_get_by_barcode(query: GetSampleByBarcode, context: Context, *, samples: Samples) -> SampleView:
+async def on_get_by_barcode(
+    query: GetSampleByBarcode, context: Context, *, samples: Samples
+) -> SampleView:
     """Show who bears a barcode."""
     del context
     claim = (await samples.claims.get(query.barcode)).state
@@ -222,7 +267,9 @@ async def on_get_by_barcode(query: GetSampleByBarcode, context: Context, *, samp
     return view(await samples.require(claim.holder))
 
 
-async def on_history(query: GetSampleHistory, context: Context, *, samples: Samples) -> SampleHistory:
+async def on_history(
+    query: GetSampleHistory, context: Context, *, samples: Samples
+) -> SampleHistory:
     """Show everything that happened to a sample."""
     del context
     entries = await samples.samples.history(query.sample_id)
@@ -237,7 +284,12 @@ async def on_history(query: GetSampleHistory, context: Context, *, samples: Samp
                 reason: str | None = getattr(event, "reason", None)
                 changes.append(
                     StatusChange(
-                        seq=entry.seq, at=entry.at, actor=entry.actor, event=event.contract.type, status=state.status, reason=reason
+                        seq=entry.seq,
+                        at=entry.at,
+                        actor=entry.actor,
+                        event=event.contract.type,
+                        status=state.status,
+                        reason=reason,
                     )
                 )
     return SampleHistory(sample_id=query.sample_id, entries=changes)
@@ -249,7 +301,9 @@ async def on_list(query: ListSamples, context: Context, *, store: SampleStore) -
     return await store.page(query)
 
 
-async def on_check_barcodes(query: CheckBarcodes, context: Context, *, samples: Samples) -> TakenBarcodes:
+async def on_check_barcodes(
+    query: CheckBarcodes, context: Context, *, samples: Samples
+) -> TakenBarcodes:
     """Say which barcodes are taken, and by what."""
     del context
     limit = asyncio.Semaphore(LOOKUPS_AT_ONCE)
@@ -262,7 +316,12 @@ async def on_check_barcodes(query: CheckBarcodes, context: Context, *, samples: 
             sample = (await samples.samples.get(claim.holder)).state
         if sample is None:
             return None
-        return TakenBarcode(barcode=barcode, sample_id=sample.sample_id, name=sample.details.name, status=sample.status)
+        return TakenBarcode(
+            barcode=barcode,
+            sample_id=sample.sample_id,
+            name=sample.details.name,
+            status=sample.status,
+        )
 
     found = await asyncio.gather(*(look(barcode) for barcode in query.barcodes))
     return TakenBarcodes(taken=[taken for taken in found if taken is not None])

@@ -11,4 +11,11 @@ from services.sample.store import SAMPLES, document
 def samples(platform: Platform) -> Projector[Entry]:
     """Keep the list of samples."""
     log = platform.log
-    return Projector(platform.service, platform.store, SAMPLES, log, project_states(log, SAMPLE, document), clock=platform.clock)
+    return Projector(
+        platform.service,
+        platform.store,
+        SAMPLES,
+        log,
+        project_states(log, SAMPLE, document),
+        clock=platform.clock,
+    )

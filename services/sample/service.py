@@ -24,12 +24,25 @@ def build(settings: Settings, platform: Platform) -> Service:
         platform=platform,
         handlers=(
             handle(contract.RegisterSample, partial(handlers.on_register, samples=samples)),
-            handle(contract.ChangeSampleStatus, partial(handlers.on_change_status, samples=samples)),
-            handle(contract.RegisterSamples, partial(handlers.on_register_many, samples=samples, files=files)),
-            handle(contract.WithdrawSamples, partial(handlers.on_withdraw_many, samples=samples, files=files)),
-            handle(contract.MarkSamplesStored, partial(handlers.on_mark_stored, samples=samples, files=files)),
+            handle(
+                contract.ChangeSampleStatus, partial(handlers.on_change_status, samples=samples)
+            ),
+            handle(
+                contract.RegisterSamples,
+                partial(handlers.on_register_many, samples=samples, files=files),
+            ),
+            handle(
+                contract.WithdrawSamples,
+                partial(handlers.on_withdraw_many, samples=samples, files=files),
+            ),
+            handle(
+                contract.MarkSamplesStored,
+                partial(handlers.on_mark_stored, samples=samples, files=files),
+            ),
             handle(contract.GetSample, partial(handlers.on_get, samples=samples)),
-            handle(contract.GetSampleByBarcode, partial(handlers.on_get_by_barcode, samples=samples)),
+            handle(
+                contract.GetSampleByBarcode, partial(handlers.on_get_by_barcode, samples=samples)
+            ),
             handle(contract.GetSampleHistory, partial(handlers.on_history, samples=samples)),
             handle(contract.ListSamples, partial(handlers.on_list, store=store)),
             handle(contract.CheckBarcodes, partial(handlers.on_check_barcodes, samples=samples)),

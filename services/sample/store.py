@@ -67,7 +67,12 @@ class SampleStore:
             "submission_id": str(query.submission_id) if query.submission_id else None,
             "present": True if query.status is None else None,
         }
-        views, total = await self._reader.page(asked, page=query.page, page_size=query.page_size, min_seq=query.min_seq)
+        views, total = await self._reader.page(
+            asked, page=query.page, page_size=query.page_size, min_seq=query.min_seq
+        )
         return Page(
-            items=[SampleView.model_validate(one) for one in views], total=total, page=query.page, page_size=query.page_size
+            items=[SampleView.model_validate(one) for one in views],
+            total=total,
+            page=query.page,
+            page_size=query.page_size,
         )

@@ -25,11 +25,15 @@ class SubmissionClaim(View):
     attempt: int
 
 
-def evolve_claim(claim: SubmissionClaim | None, event: Event, entry: Entry) -> SubmissionClaim | None:
+def evolve_claim(
+    claim: SubmissionClaim | None, event: Event, entry: Entry
+) -> SubmissionClaim | None:
     """Fold one event into a content's claim."""
     del entry
     if isinstance(event, SubmissionClaimed):
-        return SubmissionClaim(content=event.content, transaction_id=event.transaction_id, attempt=event.attempt)
+        return SubmissionClaim(
+            content=event.content, transaction_id=event.transaction_id, attempt=event.attempt
+        )
     return claim
 
 
@@ -64,7 +68,11 @@ def may_start_again(status: TransactionStatus | None) -> bool:
 
 
 def claim(
-    current: SubmissionClaim | None, content: str, transaction_id: TransactionId, *, replaces: TransactionId | None
+    current: SubmissionClaim | None,
+    content: str,
+    transaction_id: TransactionId,
+    *,
+    replaces: TransactionId | None,
 ) -> Sequence[Event]:
     """Give a content to a transaction, unless it has one other than the one to be replaced."""
     if current is not None and current.transaction_id != replaces:

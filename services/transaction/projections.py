@@ -21,13 +21,24 @@ def transactions(platform: Platform, orchestrator: Orchestrator) -> Projector[To
     """Keep the list of transactions."""
 
     async def project(batch: Sequence[Told]) -> Sequence[Write]:
-        ids = dict.fromkeys(told.envelope.subject for told in batch if told.envelope and told.envelope.subject)
+        ids = dict.fromkeys(
+            told.envelope.subject for told in batch if told.envelope and told.envelope.subject
+        )
         writes: list[Write] = []
         for saga_id in ids:
             loaded = await orchestrator.load(UUID(saga_id))
             if loaded.state is not None:
-                writes.append(document(view(loaded.state, seq=loaded.seq, transitions=loaded.number)))
+                writes.append(
+                    document(view(loaded.state, seq=loaded.seq, transitions=loaded.number))
+                )
         return writes
 
-    source = StreamSource(platform.connection, subjects.EVENTS, subjects.events_of("transaction"), clock=platform.clock)
-    return Projector(platform.service, platform.store, TRANSACTIONS, source, project, clock=platform.clock)
+    source = StreamSource(
+        platform.connection,
+        subjects.EVENTS,
+        subjects.events_of("transaction"),
+        clock=platform.clock,
+    )
+    return Projector(
+        platform.service, platform.store, TRANSACTIONS, source, project, clock=platform.clock
+    )

@@ -33,18 +33,34 @@ def build(settings: Settings, platform: Platform) -> Service:
         settings=settings,
         platform=platform,
         handlers=(
-            handle(contract.SubmitManifest, partial(inputs.on_submit_manifest, claims=claims, orchestrator=orchestrator)),
-            handle(contract.GetTransaction, partial(queries.on_get, orchestrator=orchestrator, waiting=waiting)),
-            handle(contract.GetTransactionHistory, partial(queries.on_history, orchestrator=orchestrator)),
-            handle(contract.ExportTransaction, partial(queries.on_export, orchestrator=orchestrator)),
+            handle(
+                contract.SubmitManifest,
+                partial(inputs.on_submit_manifest, claims=claims, orchestrator=orchestrator),
+            ),
+            handle(
+                contract.GetTransaction,
+                partial(queries.on_get, orchestrator=orchestrator, waiting=waiting),
+            ),
+            handle(
+                contract.GetTransactionHistory,
+                partial(queries.on_history, orchestrator=orchestrator),
+            ),
+            handle(
+                contract.ExportTransaction, partial(queries.on_export, orchestrator=orchestrator)
+            ),
             handle(contract.ListTransactions, partial(queries.on_list, store=store)),
         ),
         consumers=(
             (consumer("transaction-replies"), outside.on_reply),
-            *((consumer(f"transaction-due-{number}"), outside.on_due) for number in range(subjects.SAGA_PARTITIONS)),
+            *(
+                (consumer(f"transaction-due-{number}"), outside.on_due)
+                for number in range(subjects.SAGA_PARTITIONS)
+            ),
         ),
         projections=(listed,),
-        forwarders=tuple(Forwarder(log, clock=platform.clock) for log in (platform.log, *partitions)),
+        forwarders=tuple(
+            Forwarder(log, clock=platform.clock) for log in (platform.log, *partitions)
+        ),
     )
 
 

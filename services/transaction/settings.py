@@ -11,6 +11,8 @@ from infra.settings import ServiceSettings
 class Settings(ServiceSettings):
     """Read from `TRACSEQ_TRANSACTION_...`."""
 
-    model_config = SettingsConfigDict(env_prefix="TRACSEQ_TRANSACTION_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TRACSEQ_TRANSACTION_", frozen=True, extra="ignore"
+    )
 
     http_port: Annotated[int, Field(ge=0, le=65_535)] = 8088

@@ -35,5 +35,8 @@ class TransactionStore:
         asked = {"status": query.status, "saga_type": query.saga_type}
         views, total = await self._reader.page(asked, page=query.page, page_size=query.page_size)
         return Page(
-            items=[TransactionView.model_validate(one) for one in views], total=total, page=query.page, page_size=query.page_size
+            items=[TransactionView.model_validate(one) for one in views],
+            total=total,
+            page=query.page,
+            page_size=query.page_size,
         )

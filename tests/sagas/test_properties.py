@@ -13,7 +13,7 @@ from sagas.definitions import SAMPLE_INTAKE
 from sagas.engine.decision import Transition
 from sagas.engine.machine import decide
 from sagas.engine.record import read_input, to_entry_parts
-from sagas.engine.state import fold
+from sagas.engine.state import SagaState, fold
 from tests.sagas.chronicle import Chronicle
 
 REFUSALS = st.sampled_from([NotFound(what="box", key="B01"), Unavailable(what="the freezer")])
@@ -56,6 +56,13 @@ class AnyCourse(RuleBasedStateMachine):
         """Folding what was appended, or its bytes, gives the state of the last decision."""
         assert fold(self.log.entries) == self.log.state
         assert self.log.refold() == self.log.state
+
+    @invariant()
+    def a_snapshot_gives_the_state_back(self) -> None:
+        """The state can be written as JSON and read again."""
+        if self.log.state is not None:
+            written = self.log.state.model_dump_json()
+            assert SagaState.model_validate_json(written) == self.log.state
 
     @invariant()
     def the_chain_holds(self) -> None:

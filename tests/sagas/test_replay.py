@@ -144,6 +144,8 @@ def test_a_history_that_was_tampered_with_is_not_replayed() -> None:
     ("history", "problem"),
     [
         ({"transaction_id": "x", "entries": []}, "has no entries"),
+        ({"transaction_id": "x", "entries": [1]}, "not subscriptable"),
+        ({"transaction_id": "x", "entries": [{"seq": 1, "body": "{"}]}, "entry 1 cannot be read"),
         ({"transaction_id": "x"}, "a part of the export is missing: 'entries'"),
     ],
 )

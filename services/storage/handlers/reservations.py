@@ -47,13 +47,15 @@ async def on_reserve(
     """Hold a position for every row; a submission that has reserved before is answered again."""
     rows = _ROWS.validate_json(await files.get(command.rows))
     expires_at = context.now + timedelta(seconds=command.hold_seconds)
-    for _ in range(PLANS_MAX):
+    for attempt in range(PLANS_MAX):
         known = (await logs.reservations.get(command.submission_id)).state
         if known is not None:
             return answer_again(known)
         async with inventory.turn:
-            shares = plan(await inventory.current(), command.submission_id, rows)
-            if isinstance(shares, PlanOutdated):
+            # The boxes decide, so a slightly old inventory will do to plan, but not to refuse.
+            present = await inventory.current() if attempt else inventory.latest
+            shares = plan(present, command.submission_id, rows)
+            if isinstance(shares, PlanOutdated) or (isinstance(shares, Refusal) and not attempt):
                 continue
             if isinstance(shares, Refusal):
                 return shares

@@ -32,6 +32,11 @@ class InventoryKeeper:
             async with self._moved:
                 self._moved.notify_all()
 
+    @property
+    def latest(self) -> Inventory:
+        """The inventory as it has been followed so far, without waiting."""
+        return self._inventory
+
     async def current(self) -> Inventory:
         """Give the inventory as of now or later.
 

@@ -69,6 +69,8 @@ class Sheet:
     merged: Sequence[Merged] = ()
     more: bool = False
     """Whether rows were left unread because there are too many."""
+    header_first: bool = False
+    """Whether the first row is the header for certain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ class Table:
     file: str
     sheet: str | None
     header_row: int
+    """0 where the file has no row for it."""
     header: Sequence[str]
     rows: Sequence[Row]
     merged: Sequence[Merged] = ()

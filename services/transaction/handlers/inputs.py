@@ -20,7 +20,11 @@ from services.transaction.handlers.orchestrator import Orchestrator
 
 
 async def on_submit_manifest(
-    command: SubmitManifest, context: Context, *, claims: Aggregates[SubmissionClaim], orchestrator: Orchestrator
+    command: SubmitManifest,
+    context: Context,
+    *,
+    claims: Aggregates[SubmissionClaim],
+    orchestrator: Orchestrator,
 ) -> SubmissionView:
     """Begin an intake, or point to the one that the same content has already."""
     content = domain.content_of(command)
@@ -32,11 +36,19 @@ async def on_submit_manifest(
         if saga is not None and domain.may_start_again(saga.status):
             replaces = current.transaction_id
     claimed = await claims.execute(
-        content, lambda state: domain.claim(state, content, wanted, replaces=replaces), context, new=current is None
+        content,
+        lambda state: domain.claim(state, content, wanted, replaces=replaces),
+        context,
+        new=current is None,
     )
     transaction_id = claimed.state.transaction_id if claimed.state else wanted
     begin = start_with(
-        command, saga_id=transaction_id, at=context.now, actor=context.actor, correlation=context.correlation, cause=context.message_id
+        command,
+        saga_id=transaction_id,
+        at=context.now,
+        actor=context.actor,
+        correlation=context.correlation,
+        cause=context.message_id,
     )
     await orchestrator.advance(transaction_id, begin, context, definition=SAMPLE_INTAKE)
     return SubmissionView(transaction_id=transaction_id, repeated=transaction_id != wanted)
@@ -70,7 +82,9 @@ class Inputs:
             result=None if failed else document.get("result") or {},
             failure=failure_of(saga.step, decode_refusal(failed)) if failed else None,
         )
-        await self._advance(saga.saga_id, given, delivery, f"saga {saga.saga_type} {saga.step} answered")
+        await self._advance(
+            saga.saga_id, given, delivery, f"saga {saga.saga_type} {saga.step} answered"
+        )
 
     async def on_due(self, delivery: Delivery) -> None:
         """Take a timer that fired."""
@@ -81,7 +95,13 @@ class Inputs:
     async def _advance(self, saga_id: UUID, given: Input, delivery: Delivery, what: str) -> None:
         envelope = delivery.envelope
         with (
-            tracing.message_span(self._tracer, "consumer", what, envelope.traceparent, {"tracseq.saga_id": str(saga_id)}),
+            tracing.message_span(
+                self._tracer,
+                "consumer",
+                what,
+                envelope.traceparent,
+                {"tracseq.saga_id": str(saga_id)},
+            ),
             logs.bound(correlation_id=envelope.correlation, saga_id=str(saga_id)),
         ):
             context = Context(

@@ -26,7 +26,7 @@ from infra.bus.context import Context, SagaStep
 from infra.log.log import Aggregates, Change, Log
 from infra.telemetry import metrics
 from sagas.definitions import find
-from sagas.engine.decision import Ignored, Input, Start, StepCommand, Timer, Transition, Why
+from sagas.engine.decision import Due, Ignored, Input, Start, StepCommand, Timer, Transition, Why
 from sagas.engine.definition import Definition
 from sagas.engine.machine import decide
 from sagas.engine.record import read_commands, read_timers, to_entry_parts
@@ -86,16 +86,21 @@ class Orchestrator:
             return decided.answer.events if isinstance(decided.answer, Transition) else ()
 
         def effects() -> dict[str, Any]:
-            return to_entry_parts(decided.answer)[1] if isinstance(decided.answer, Transition) else {}
+            return (
+                to_entry_parts(decided.answer)[1] if isinstance(decided.answer, Transition) else {}
+            )
 
-        change = Change(domain.SAGA, str(saga_id), choose, new=isinstance(given, Start), effects=effects)
+        change = Change(
+            domain.SAGA, str(saga_id), choose, new=isinstance(given, Start), effects=effects
+        )
         loaded: Loaded[SagaState] = (await sagas.log.transact([change], context))[0]
         match decided.answer:
             case Transition() as transition if loaded.causes[-1:] == (context.message_id,):
                 await self._send(transition.state, transition.commands, transition.timers, context)
                 self._tell(saga_id, transition)
-            case Ignored(why=Why.EARLY, again_at=again_at) if again_at is not None:
-                await self._arm(saga_id, Timer(name=given.name, due_at=again_at), context, again=True)  # pyright: ignore[reportAttributeAccessIssue] - only timers are early
+            case Ignored(why=Why.EARLY, again_at=again_at) if again_at and isinstance(given, Due):
+                timer = Timer(name=given.name, due_at=again_at)
+                await self._arm(saga_id, timer, context, again=True)
             case Ignored(dead=True, detail=detail):
                 raise OrphanInputError(detail)
             case _:
@@ -105,7 +110,11 @@ class Orchestrator:
     # What a transition asks for
 
     async def _send(
-        self, state: SagaState, commands: Sequence[StepCommand], timers: Sequence[Timer], context: Context
+        self,
+        state: SagaState,
+        commands: Sequence[StepCommand],
+        timers: Sequence[Timer],
+        context: Context,
     ) -> None:
         for timer in timers:
             await self._arm(state.saga_id, timer, context)
@@ -120,7 +129,9 @@ class Orchestrator:
                 causation=context.message_id,
                 saga=SagaStep(saga_id=state.saga_id, saga_type=state.saga_type, step=command.step),
                 traceparent=context.traceparent,
-                attempt_key=str(command.command_id) if attempts == 1 else f"{command.command_id}:{attempts}",
+                attempt_key=str(command.command_id)
+                if attempts == 1
+                else f"{command.command_id}:{attempts}",
             )
 
     async def _send_again(self, saga_id: UUID, loaded: Loaded[SagaState], context: Context) -> None:
@@ -143,9 +154,13 @@ class Orchestrator:
                 return entry
         return None
 
-    async def _arm(self, saga_id: UUID, timer: Timer, context: Context, *, again: bool = False) -> None:
+    async def _arm(
+        self, saga_id: UUID, timer: Timer, context: Context, *, again: bool = False
+    ) -> None:
         """Ask the broker to say when a time has come. One subject per saga: the newest timer is the one that counts."""
-        timer_id = f"{saga_id}:{timer.name}:{_stamp(timer.due_at)}" if again else f"{saga_id}:{timer.name}"
+        timer_id = (
+            f"{saga_id}:{timer.name}:{_stamp(timer.due_at)}" if again else f"{saga_id}:{timer.name}"
+        )
         headers = {
             wire.MESSAGE_ID: timer_id,
             "Nats-Schedule": f"@at {timer.due_at.isoformat()}",
@@ -171,12 +186,21 @@ class Orchestrator:
                 key = (transition.saga_type, str(event.status))
                 counter = self._ended.get(key)
                 if counter is None:
-                    counter = self._ended[key] = metrics.counter("tracseq_sagas_ended_total", saga_type=key[0], status=key[1])
+                    counter = self._ended[key] = metrics.counter(
+                        "tracseq_sagas_ended_total", saga_type=key[0], status=key[1]
+                    )
                 counter.inc()
-                log.info("saga.ended", saga_id=str(saga_id), saga_type=transition.saga_type, status=str(event.status))
+                log.info(
+                    "saga.ended",
+                    saga_id=str(saga_id),
+                    saga_type=transition.saga_type,
+                    status=str(event.status),
+                )
 
 
-def _decide(definition: Definition | None, state: SagaState | None, given: Input) -> Transition | Ignored:
+def _decide(
+    definition: Definition | None, state: SagaState | None, given: Input
+) -> Transition | Ignored:
     if definition is None:
         if state is None:
             return Ignored(why=Why.UNKNOWN, detail="there is no such saga")

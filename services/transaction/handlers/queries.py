@@ -22,7 +22,9 @@ from services.transaction.handlers.waiting import Waiting
 from services.transaction.store import TransactionStore
 
 
-async def on_get(query: GetTransaction, context: Context, *, orchestrator: Orchestrator, waiting: Waiting) -> TransactionView:
+async def on_get(
+    query: GetTransaction, context: Context, *, orchestrator: Orchestrator, waiting: Waiting
+) -> TransactionView:
     """Show a transaction as it is, as it was, or as it is once it ended."""
     del context
     if query.at is not None:
@@ -45,7 +47,9 @@ async def _look(transaction_id: TransactionId, orchestrator: Orchestrator) -> Tr
     return view(loaded.state, seq=loaded.seq, transitions=loaded.number)
 
 
-async def on_history(query: GetTransactionHistory, context: Context, *, orchestrator: Orchestrator) -> TransactionHistory:
+async def on_history(
+    query: GetTransactionHistory, context: Context, *, orchestrator: Orchestrator
+) -> TransactionHistory:
     """Show every transition of a transaction."""
     del context
     entries = await orchestrator.of(query.transaction_id).history(query.transaction_id)
@@ -54,7 +58,9 @@ async def on_history(query: GetTransactionHistory, context: Context, *, orchestr
     return TransactionHistory(transaction_id=query.transaction_id, transitions=timeline(entries))
 
 
-async def on_export(query: ExportTransaction, context: Context, *, orchestrator: Orchestrator) -> dict[str, Any]:
+async def on_export(
+    query: ExportTransaction, context: Context, *, orchestrator: Orchestrator
+) -> dict[str, Any]:
     """Give a transaction's log as the very bytes that were hashed."""
     del context
     saga_id: UUID = query.transaction_id
@@ -64,11 +70,15 @@ async def on_export(query: ExportTransaction, context: Context, *, orchestrator:
     bodies = await orchestrator.of(saga_id).log.bodies(domain.SAGA, saga_id)
     return {
         "transaction_id": str(saga_id),
-        "entries": [{"seq": e.seq, "body": b.decode()} for e, b in zip(entries, bodies, strict=False)],
+        "entries": [
+            {"seq": e.seq, "body": b.decode()} for e, b in zip(entries, bodies, strict=False)
+        ],
     }
 
 
-async def on_list(query: ListTransactions, context: Context, *, store: TransactionStore) -> Page[TransactionView]:
+async def on_list(
+    query: ListTransactions, context: Context, *, store: TransactionStore
+) -> Page[TransactionView]:
     """List transactions from the read model."""
     del context
     return await store.page(query)

@@ -28,7 +28,12 @@ class Waiting:
             waiter.set()
 
     async def until(
-        self, saga_id: UUID, look: Callable[[], Awaitable[StateT]], done: Callable[[StateT], bool], *, seconds: float
+        self,
+        saga_id: UUID,
+        look: Callable[[], Awaitable[StateT]],
+        done: Callable[[StateT], bool],
+        *,
+        seconds: float,
     ) -> StateT:
         """Look until it is done or the time is over; give what was seen last."""
         waiter = asyncio.Event()

@@ -5,14 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
-from infra.clock import SYSTEM
 from infra.supervisor import (
     Child,
     ChildFailedError,
@@ -21,6 +18,7 @@ from infra.supervisor import (
     RestartPolicy,
     Supervisor,
 )
+from tests.fixtures.processes import gone, until
 
 ROOT = Path(__file__).resolve().parents[3]
 WAIT_SECONDS = 10.0
@@ -58,21 +56,6 @@ def python_program(folder: Path, code: str) -> Program:
         log_file=folder / "lines.log",
         cwd=folder,
     )
-
-
-def gone(pid: int) -> bool:
-    """Say whether a process does not run any more; a zombie does not."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-async def until(fact: Callable[[], bool]) -> None:
-    """Wait until a fact holds."""
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not fact():
-            await SYSTEM.sleep(0.01)
 
 
 async def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
@@ -114,7 +97,7 @@ async def test_a_child_that_dies_comes_back_on_its_port(tmp_path: Path) -> None:
 
 async def test_a_child_that_will_not_stay_up_is_given_up(tmp_path: Path) -> None:
     """After the last death in a row that the policy allows, whoever waits is told."""
-    code = "import pathlib; pathlib.Path('ready').touch()"
+    code = "import pathlib, time; pathlib.Path('ready').touch(); time.sleep(0.2)"
     async with Supervisor(policy=IMPATIENT) as supervisor:
         (child,) = await supervisor.start(python_program(tmp_path, code))
 

@@ -97,7 +97,7 @@ class Client:
             "query_string": query.encode(),
             "headers": headers,
         }
-        self.task = asyncio.create_task(app(scope, self._receive, self._send))
+        self.task = asyncio.ensure_future(app(scope, self._receive, self._send))
 
     async def _receive(self) -> MutableMapping[str, Any]:
         await self.gone.wait()

@@ -4,27 +4,19 @@ Two processes are two sets of handlers with a connection, a log cache and an inv
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from time import perf_counter
-from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
 
 from contracts.errors import Refusal, Refused
-from contracts.sample import SampleDetails
 from contracts.storage import (
-    AddContainer,
-    ConfirmPositions,
     ContainerKind,
     ContainerRefused,
-    ContainerView,
     CreateLocation,
     FindSamplePosition,
-    GetCapacity,
     GetContainer,
     GetGrid,
     GetLocation,
@@ -33,27 +25,18 @@ from contracts.storage import (
     NoRoom,
     NotABox,
     PositionState,
-    ReleasePositions,
     ReservationLost,
     ReservationOver,
     ReservationView,
-    ReservePositions,
     SampleNotStored,
 )
-from contracts.template import ManifestRow
 from contracts.types import (
-    ContainerId,
-    FileRef,
     LocationId,
     SampleId,
-    SampleType,
-    SubmissionId,
     Zone,
-    derive_id,
 )
 from infra.bus.connection import Connection
 from infra.bus.context import Context
-from infra.bus.files import Files
 from infra.bus.provision import provision
 from infra.clock import SYSTEM
 from infra.ids import new_id
@@ -61,146 +44,14 @@ from infra.log.log import Log
 from services.storage.handlers import places, questions, reservations
 from services.storage.handlers.logs import Logs
 from services.storage.store.inventory import InventoryBehind, InventoryKeeper
-
-COLD = Zone.ULTRA_LOW
-ROWS = TypeAdapter(list[ManifestRow])
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """One process of the storage service, without its servers."""
-
-    logs: Logs
-    inventory: InventoryKeeper
-    files: Files
-
-    async def reserve(
-        self, of: SubmissionId, rows: FileRef, context: Context | None = None, *, hold: int = 60
-    ) -> ReservationView | Refusal:
-        """Reserve as a saga does."""
-        command = ReservePositions(submission_id=of, rows=rows, hold_seconds=hold)
-        return await reservations.on_reserve(
-            command,
-            context or a_context(),
-            logs=self.logs,
-            inventory=self.inventory,
-            files=self.files,
-        )
-
-    async def confirm(self, of: SubmissionId, context: Context | None = None) -> ReservationView:
-        """Confirm as a saga does."""
-        command = ConfirmPositions(submission_id=of)
-        return await reservations.on_confirm(command, context or a_context(), logs=self.logs)
-
-    async def release(self, of: SubmissionId, context: Context | None = None) -> ReservationView:
-        """Release as a saga does."""
-        command = ReleasePositions(submission_id=of)
-        return await reservations.on_release(command, context or a_context(), logs=self.logs)
-
-    async def add(self, context: Context | None = None, **fields: Any) -> ContainerView:  # noqa: ANN401
-        """Add a container that fits."""
-        command = AddContainer(**fields)
-        added = await places.on_add_container(command, context or a_context(), logs=self.logs)
-        assert isinstance(added, ContainerView), added
-        return added
-
-    async def box(self, rack: ContainerId, name: str, side: int) -> ContainerId:
-        """Add a square box to a rack."""
-        box = await self.add(
-            kind=ContainerKind.BOX, name=name, parent_id=rack, rows=side, columns=side
-        )
-        return box.container_id
-
-    async def rack(self, location: LocationId, zone: Zone = COLD) -> ContainerId:
-        """Add a freezer with one large rack, and give the rack."""
-        freezer = await self.add(
-            kind=ContainerKind.FREEZER, name=f"FRZ{zone}", location_id=location, zone=zone
-        )
-        rack = await self.add(
-            kind=ContainerKind.RACK, name="R01", parent_id=freezer.container_id, capacity=1_000
-        )
-        return rack.container_id
-
-    async def location(self, name: str = "Room 1", context: Context | None = None) -> LocationId:
-        """Create a location."""
-        command = CreateLocation(name=name)
-        view = await places.on_create_location(command, context or a_context(), logs=self.logs)
-        return view.location_id
-
-    async def free(self) -> int:
-        """Count the free positions."""
-        capacity = await questions.on_get_capacity(
-            GetCapacity(), a_context(), inventory=self.inventory
-        )
-        return sum(zone.free for zone in capacity.zones)
-
-    async def manifest(self, of: SubmissionId, rows: int, zone: Zone = COLD) -> FileRef:
-        """Store the rows of a submission as the template service does."""
-        manifest = [
-            ManifestRow(
-                row=number + 2,
-                sample_id=sample_of(of, number),
-                details=SampleDetails(
-                    barcode=f"B-{of.hex[-10:]}-{number:05d}",
-                    name=f"Sample {number}",
-                    sample_type=SampleType.DNA,
-                    zone=zone,
-                ),
-            )
-            for number in range(rows)
-        ]
-        return await self.files.put(ROWS.dump_json(manifest), name="rows.json")
-
-
-def a_context(message_id: str | None = None, *, now: datetime | None = None) -> Context:
-    """Handle a message now, or at another time."""
-    return Context(
-        message_id=message_id or str(new_id()),
-        actor="tester",
-        correlation="c",
-        now=now or SYSTEM.now(),
-    )
-
-
-def sample_of(of: SubmissionId, number: int) -> SampleId:
-    """Give the sample id of a row."""
-    return SampleId(derive_id(of, number))
-
-
-def a_submission() -> SubmissionId:
-    """Give a submission that nobody has seen."""
-    return SubmissionId(new_id())
-
-
-@asynccontextmanager
-async def a_process(url: str) -> AsyncGenerator[Process]:
-    """Run one process until the test is over."""
-    connection = await Connection.connect(url, "storage")
-    log = Log(connection, "storage")
-    keeper = InventoryKeeper(log, wait_seconds=5)
-    following = asyncio.create_task(keeper.run())
-    try:
-        yield Process(Logs.of(log), keeper, Files(connection))
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-        await connection.close()
-
-
-@pytest.fixture
-async def processes(nats_url: str) -> AsyncGenerator[Sequence[Process]]:
-    """Give two processes on one broker."""
-    connection = await Connection.connect(nats_url, "provisioner")
-    await provision(connection)
-    await connection.close()
-    async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(a_process(nats_url)) for _ in range(2)]
-
-
-@pytest.fixture
-def process(processes: Sequence[Process]) -> Process:
-    """Give one process."""
-    return processes[0]
+from tests.integration.storage.process import (
+    COLD,
+    Process,
+    a_context,
+    a_submission,
+    positions_of,
+    sample_of,
+)
 
 
 async def test_a_submission_goes_into_its_box_and_can_be_found(process: Process) -> None:
@@ -484,10 +335,3 @@ async def test_who_needs_the_inventory_is_told_soon_that_it_is_behind(nats_url: 
     with pytest.raises(InventoryBehind, match="2 entries behind"):
         await behind.current()
     await connection.close()
-
-
-async def positions_of(process: Process, of: SubmissionId) -> set[tuple[ContainerId, str]]:
-    """Give where the samples of a submission are."""
-    query = ListPositions(submission_id=of)
-    page = await questions.on_list_positions(query, a_context(), inventory=process.inventory)
-    return {(item.container_id, item.position) for item in page.items}

@@ -1,0 +1,99 @@
+"""Orders of an operator to a running service, beside the laboratory's language: rebuild a read model.
+
+They travel on core NATS (`tracseq.ctl.<service>.<order>`), change no truth, and are answered when done.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
+
+from contracts import subjects
+from contracts.errors import Retryable
+from infra.bus.connection import Connection
+from infra.store.projector import Projector
+
+log = structlog.get_logger(__name__)
+
+REBUILD_TIMEOUT_SECONDS = 600.0
+
+
+class ControlError(RuntimeError):
+    """An order could not be carried out; the text says why."""
+
+
+def subject(service: str, order: str) -> str:
+    """Give the subject of an order to a service."""
+    return f"{subjects.ROOT}.ctl.{service}.{order}"
+
+
+class Control:
+    """Takes orders for one service."""
+
+    def __init__(
+        self, connection: Connection, service: str, projectors: Sequence[Projector[Any]]
+    ) -> None:
+        """Say whose read models may be rebuilt."""
+        self._connection = connection
+        self._service = service
+        self._projectors = {projector.name: projector for projector in projectors}
+        self._subscription: Subscription | None = None
+
+    async def start(self) -> None:
+        """Begin to take orders."""
+        self._subscription = await self._connection.nats.subscribe(
+            subject(self._service, "rebuild"), queue=self._service, cb=self._on_rebuild
+        )
+
+    async def stop(self) -> None:
+        """Take no more orders."""
+        if self._subscription is not None and self._connection.connected:
+            await self._subscription.unsubscribe()
+
+    async def _on_rebuild(self, message: Msg) -> None:
+        wanted = json.loads(message.data or b"{}").get("read_model")
+        if wanted is not None and wanted not in self._projectors:
+            known = ", ".join(sorted(self._projectors)) or "none"
+            answer = {"error": f"{self._service} has no read model {wanted!r}; it has: {known}"}
+        else:
+            answer = await self._rebuild([wanted] if wanted else list(self._projectors))
+        await message.respond(json.dumps(answer).encode())
+
+    async def _rebuild(self, names: Sequence[str]) -> dict[str, Any]:
+        rebuilt: list[dict[str, Any]] = []
+        try:
+            for name in names:
+                generation = await self._projectors[name].rebuild()
+                position = self._projectors[name].position
+                rebuilt.append({"read_model": name, "generation": generation, "seq": position})
+        except Retryable as error:
+            return {"error": str(error)}
+        return {"rebuilt": rebuilt}
+
+
+async def order_rebuild(
+    connection: Connection, service: str, read_model: str | None = None
+) -> list[dict[str, Any]]:
+    """Have a running service make its read models anew, and wait until they are.
+
+    Gives `[{"read_model", "generation", "seq"}]`. Raises:
+        ControlError: the service does not run, knows no such read model, or its store is away.
+    """
+    body = json.dumps({"read_model": read_model} if read_model else {}).encode()
+    try:
+        answer = await connection.nats.request(
+            subject(service, "rebuild"), body, timeout=REBUILD_TIMEOUT_SECONDS
+        )
+    except NoRespondersError as error:
+        raise ControlError(f"the {service} service does not run, or keeps no read model") from error
+    except (NatsError, TimeoutError) as error:
+        raise ControlError(f"the {service} service did not answer: {error!r}") from error
+    document = json.loads(answer.data)
+    if "error" in document:
+        raise ControlError(document["error"])
+    return list(document["rebuilt"])
