@@ -1,4 +1,7 @@
-"""What an aggregate is: a name, a state, and a pure fold over the entries of its log. Nothing is loaded here."""
+"""What an aggregate is: a name, a state, and a pure fold over the entries of its log.
+
+Nothing is loaded here.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +32,7 @@ class Aggregate(Generic[StateT]):
     name: str
     state: type[StateT]
     evolve: Callable[[StateT | None, Event, Entry], StateT | None]
-    """Pure: the state before (None: it does not exist), an event, the entry that holds it -> the state after."""
+    """State before (None: it does not exist), event, the entry that holds it -> state after; pure."""
 
     def subject(self, key: UUID | str) -> str:
         """Give the subject of one aggregate's log."""

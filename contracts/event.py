@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from contracts.errors import Refusal
-from contracts.message import Command, Query, get, post
+from contracts.message import Command, Http, Query, get, post
 from contracts.types import ActorId, Name, Page, PageNumber, PageSize, UtcTime, View
 
 Site = Annotated[

@@ -306,7 +306,8 @@ class SubmissionClosed(
     Refusal,
     code="sample.submission_closed",
     status=409,
-    says="Submission {submission_id} was withdrawn; nothing more can be registered for it. Submit the manifest again.",
+    says="Submission {submission_id} was withdrawn; nothing more can be registered for it. "
+    "Submit the manifest again.",
 ):
     """The submission was withdrawn before this came."""
 

@@ -1,7 +1,8 @@
 """One example of every message, refusal and answer, worked out from its own schema.
 
-There is no chance in it: the same class always gives the same example, so examples serve as documentation and as the golden
-wire files. A text with a pattern needs an example stated in `contracts.types`; it is never guessed.
+There is no chance in it: the same class always gives the same example, so examples serve as
+documentation and as the golden wire files. A text with a pattern needs an example stated in its
+type; it is never guessed.
 """
 
 from collections.abc import Callable

@@ -38,7 +38,7 @@ OUTCOME_POLL_SECONDS = 0.1
 RESEND_WAIT_SECONDS = 0.25
 
 
-class Pending(Exception):  # noqa: N818 - no error: the command is stored and will be done
+class Pending(Exception):
     """A command was stored but not answered in time; its outcome can be asked for by its id."""
 
     def __init__(self, operation_id: str) -> None:
@@ -220,7 +220,7 @@ class Bus:
 
     # Sending
 
-    async def send(  # noqa: PLR0913 - the attributes of a CloudEvent
+    async def send(
         self,
         contract: Contract,
         body: bytes,
@@ -285,7 +285,7 @@ class Bus:
             stream=subjects.LAB,
         )
 
-    def _envelope(  # noqa: PLR0913 - the attributes of a CloudEvent
+    def _envelope(
         self,
         message: Message,
         *,

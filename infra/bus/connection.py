@@ -36,6 +36,8 @@ BATCH_DUPLICATE = 10201
 TRANSIENT_APPEND = frozenset({10164, 10165, 10167})
 """A new leader applies its log, or another append on the subject is under way: neither is a conflict."""
 
+NO_MESSAGE = frozenset({10037, 10043, 10057})
+
 EXPECTED_LAST_SUBJECT_SEQ = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_STREAM = "Nats-Expected-Stream"
 END_OF_BATCH = "204"
@@ -314,6 +316,21 @@ class Connection:
         except (NatsError, TimeoutError, OSError) as error:
             raise BrokerUnavailable(f"stream {stream} cannot be asked: {error!r}") from error
         return info.state.last_seq
+
+    async def delete(self, stream: str, seq: int) -> bool:
+        """Delete one message of a stream for good; False where there is none.
+
+        Raises:
+            BrokerUnavailable: NATS did not answer, or the stream's messages may not be deleted.
+        """
+        try:
+            return bool(await self.js.delete_msg(stream, seq))
+        except APIError as error:
+            if error.err_code in NO_MESSAGE:
+                return False
+            raise BrokerUnavailable(f"{stream} {seq} was not deleted: {error!r}") from error
+        except (NatsError, TimeoutError, OSError) as error:
+            raise BrokerUnavailable(f"{stream} {seq} was not deleted: {error!r}") from error
 
 
 def _raw(message: Msg, headers: Mapping[str, str]) -> Raw:

@@ -16,8 +16,10 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
+from contracts import subjects
 from contracts.envelope import parse
 from contracts.errors import Retryable
+from infra.bus.advisories import read_advisory
 from infra.bus.connection import RECONNECT_WAIT_SECONDS, Connection, MissingStream
 from infra.bus.dead import DeadLetters
 from infra.bus.delivery import Delivery
@@ -230,11 +232,12 @@ def read_delivery(raw: Msg) -> Delivery:
     """Read a delivered message.
 
     Raises:
-        EnvelopeError: it is no CloudEvent.
+        EnvelopeError: it is no CloudEvent, and no advisory where the broker's own advisories lie.
     """
     metadata, headers = raw.metadata, raw.headers or {}
+    is_advisory = metadata.stream == subjects.ADVISORIES
     return Delivery(
-        envelope=parse(headers, raw.data),
+        envelope=read_advisory(raw.data) if is_advisory else parse(headers, raw.data),
         headers=headers,
         subject=raw.subject,
         stream=metadata.stream,

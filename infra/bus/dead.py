@@ -9,11 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from nats.js.errors import APIError
-
 from contracts import envelope as wire
 from contracts import subjects
-from infra.bus.connection import BrokerUnavailable, Connection, Raw, Stored
+from infra.bus.connection import Connection, Raw, Stored
 from infra.ids import new_id
 
 REASON = "tracseq-dead-reason"
@@ -61,7 +59,7 @@ class DeadLetters:
         """Use a connection; nothing is read yet."""
         self._connection = connection
 
-    async def bury(  # noqa: PLR0913 - what there is to know about a delivery
+    async def bury(
         self,
         *,
         consumer: str,
@@ -108,16 +106,16 @@ class DeadLetters:
         raw = await self._connection.by_seq(subjects.DEAD, seq)
         return _letter(raw) if raw is not None else None
 
-    async def replay(self, seq: int) -> Stored | None:
+    async def replay(self, seq: int, *, message_id: str | None = None) -> Stored | None:
         """Send a dead letter again, under a new id, where it was; it stays here until it is dropped.
 
-        Gives None where there is no such letter. Raises:
+        Twice under the same `message_id` is once. Gives None where there is no such letter. Raises:
             BrokerUnavailable: it was not sent.
         """
         letter = await self.get(seq)
         if letter is None:
             return None
-        message_id = str(new_id())
+        message_id = message_id or str(new_id())
         headers = {
             k: v
             for k, v in letter.headers.items()
@@ -136,12 +134,7 @@ class DeadLetters:
         Raises:
             BrokerUnavailable: NATS did not answer.
         """
-        try:
-            return bool(await self._connection.js.delete_msg(subjects.DEAD, seq))
-        except APIError as error:
-            if error.err_code in {10037, 10057, 10043}:
-                return False
-            raise BrokerUnavailable(f"letter {seq} was not dropped: {error!r}") from error
+        return await self._connection.delete(subjects.DEAD, seq)
 
 
 def _letter(raw: Raw) -> DeadLetter:

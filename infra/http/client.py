@@ -215,7 +215,7 @@ def _body(
     if files:
         fields = {n: _text(v) for n, v in values.items() if n not in files and v is not None}
         return {"data": fields, "files": dict(files)}
-    if http.method == "GET":
+    if http.method in {"GET", "DELETE"}:
         return {"params": {n: _text(v) for n, v in values.items() if v is not None}}
     return {"json": values}
 

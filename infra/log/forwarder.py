@@ -14,9 +14,9 @@ from contracts import subjects
 from contracts.entry import Entry, read_entry
 from contracts.envelope import Envelope
 from contracts.errors import Conflict, Retryable
+from infra.bus.follow import Follower
 from infra.clock import SYSTEM, Clock
 from infra.ids import new_id
-from infra.bus.follow import Follower
 from infra.log.log import Log
 from infra.telemetry import metrics
 

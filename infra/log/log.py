@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from contracts import subjects
+from contracts.aggregate import CAUSES_MAX, Aggregate, Decide, Loaded, StateT, fold
 from contracts.entry import Entry, hash_of, read_entry
 from contracts.errors import Conflict, Refusal, Refused, Retryable
 from contracts.message import Event
@@ -29,10 +30,9 @@ from infra.bus.connection import (
     Raw,
 )
 from infra.bus.context import Context
+from infra.bus.follow import Follower
 from infra.clock import SYSTEM, Clock
 from infra.ids import new_id
-from contracts.aggregate import CAUSES_MAX, Aggregate, Decide, Loaded, StateT, fold
-from infra.bus.follow import Follower
 from infra.log.snapshots import SNAPSHOT_EVERY, Snapshots
 from infra.telemetry import metrics, tracing
 

@@ -10,9 +10,9 @@ import structlog
 from pydantic import BaseModel
 
 from contracts import subjects
+from contracts.aggregate import Aggregate, Loaded, StateT
 from contracts.errors import Retryable
 from infra.bus.connection import Connection
-from contracts.aggregate import Aggregate, Loaded, StateT
 
 log = structlog.get_logger(__name__)
 

@@ -35,7 +35,7 @@ class StreamSource:
 
     def __init__(
         self, connection: Connection, stream: str, filter: str, *, clock: Clock = SYSTEM
-    ) -> None:  # noqa: A002 - JetStream's word
+    ) -> None:
         """Say which stream, and what of it."""
         self._connection = connection
         self._stream = stream

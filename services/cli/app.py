@@ -5,10 +5,12 @@ import typer
 from services.cli import (
     contracts,
     dead,
+    demo,
     events,
     history,
     provision,
     publish,
+    rebuild,
     saga,
     submit,
     up,
@@ -25,5 +27,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for group in (up, submit, publish, events, saga, history, dead, provision, contracts, version):
+for group in (
+    up,
+    submit,
+    publish,
+    events,
+    saga,
+    history,
+    dead,
+    rebuild,
+    provision,
+    contracts,
+    version,
+):
     group.register(app)

@@ -7,6 +7,7 @@ reads a clock, makes an id or talks to anyone.
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from contracts.aggregate import Aggregate
 from contracts.entry import Entry
 from contracts.errors import Conflict, Refusal
 from contracts.message import Event
@@ -27,7 +28,6 @@ from contracts.sample import (
     TransitionRefused,
 )
 from contracts.types import ActorId, Barcode, SampleId, SubmissionId, UtcTime, View
-from contracts.aggregate import Aggregate
 
 NEXT: Mapping[SampleStatus, frozenset[SampleStatus]] = {
     SampleStatus.PENDING: frozenset(

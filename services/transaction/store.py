@@ -2,9 +2,9 @@
 
 from contracts.transaction import ListTransactions, TransactionView
 from contracts.types import Page
+from infra.runtime.stream_source import Told
 from infra.store.queries import Reader
 from infra.store.read_model import Put, ReadModel
-from infra.runtime.stream_source import Told
 
 TRANSACTIONS = ReadModel("transactions", ask_by=("status", "saga_type"))
 

@@ -55,10 +55,10 @@ async def on_reserve(
             # The boxes decide, so a slightly old inventory will do to plan, but not to refuse.
             present = await inventory.current() if attempt else inventory.latest
             shares = plan(present, command.submission_id, rows)
-            if isinstance(shares, PlanOutdated) or (isinstance(shares, Refusal) and not attempt):
-                continue
             if isinstance(shares, Refusal):
-                return shares
+                if attempt and not isinstance(shares, PlanOutdated):
+                    return shares
+                continue
             made = await _try(hold(command.submission_id, shares, expires_at), context, logs)
         if made is not None:
             return made

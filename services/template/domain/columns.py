@@ -125,8 +125,23 @@ SAMPLE_ID: Final = Column(
     header="sample_id",
     field="name",
     aliases=(
-        *("sample", "sample name", "sample no", "sample nr", "sample number", "sample identifier", "id"),
-        *("specimen", "specimen id", "tube id", "external id", "external name", "external sample id"),
+        *(
+            "sample",
+            "sample name",
+            "sample no",
+            "sample nr",
+            "sample number",
+            "sample identifier",
+            "id",
+        ),
+        *(
+            "specimen",
+            "specimen id",
+            "tube id",
+            "external id",
+            "external name",
+            "external sample id",
+        ),
     ),
     parse=name("sample_id"),
     required=True,
@@ -146,7 +161,16 @@ SAMPLE_TYPE: Final = Column(
     name="sample_type",
     header="sample_type",
     field="sample_type",
-    aliases=("type", "specimen type", "material", "material type", "matrix", "analyte", "source type", "source material"),
+    aliases=(
+        "type",
+        "specimen type",
+        "material",
+        "material type",
+        "matrix",
+        "analyte",
+        "source type",
+        "source material",
+    ),
     parse=vocabulary.material,
     required=True,
     accepts=f"{_one_of(SampleType)}, or a common word for one, such as gDNA",
@@ -157,7 +181,15 @@ SUBJECT_ID: Final = Column(
     header="subject_id",
     field="subject_id",
     aliases=(
-        *("patient", "patient id", "patient number", "subject", "subject number", "participant", "participant id"),
+        *(
+            "patient",
+            "patient id",
+            "patient number",
+            "subject",
+            "subject number",
+            "participant",
+            "participant id",
+        ),
         *("donor", "donor id", "individual", "individual id", "pseudonym", "case id"),
     ),
     parse=name("subject_id"),
@@ -169,19 +201,39 @@ COLLECTED_ON: Final = Column(
     header="collection_date",
     field="collected_on",
     aliases=(
-        *("collected on", "collected", "date collected", "collected at", "date of collection", "collection day"),
+        *(
+            "collected on",
+            "collected",
+            "date collected",
+            "collected at",
+            "date of collection",
+            "collection day",
+        ),
         *("sampling date", "sample date", "sampled on", "date of sampling"),
     ),
     parse=dates.collected_on,
     accepts="a day that is not to come: 2026-11-03, 3 Nov 2026, 03.11.2026, or a spreadsheet's date",
     example="2026-11-03",
-    hints={"yyyymmdd": dates.YEAR_FIRST, "ddmmyyyy": dates.DAY_FIRST, "mmddyyyy": dates.MONTH_FIRST},
+    hints={
+        "yyyymmdd": dates.YEAR_FIRST,
+        "ddmmyyyy": dates.DAY_FIRST,
+        "mmddyyyy": dates.MONTH_FIRST,
+    },
 )
 SUBMITTER: Final = Column(
     name="submitter",
     header="submitter",
     field="submitter",
-    aliases=("submitted by", "submitter name", "sender", "sent by", "requester", "requestor", "contact", "contact person"),
+    aliases=(
+        "submitted by",
+        "submitter name",
+        "sender",
+        "sent by",
+        "requester",
+        "requestor",
+        "contact",
+        "contact person",
+    ),
     parse=name("submitter"),
     accepts="who sends the sample",
     example="A. Curie",
@@ -208,7 +260,15 @@ ANALYSIS_TYPE: Final = Column(
     name="analysis_type",
     header="analysis_type",
     field="analysis_type",
-    aliases=("analysis", "requested analysis", "analysis requested", "assay", "test", "application", "sequencing type"),
+    aliases=(
+        "analysis",
+        "requested analysis",
+        "analysis requested",
+        "assay",
+        "test",
+        "application",
+        "sequencing type",
+    ),
     parse=vocabulary.analysis_type,
     accepts=_one_of(AnalysisType),
     example="WGS",
@@ -218,7 +278,16 @@ STORAGE_TEMPERATURE: Final = Column(
     header="storage_temperature",
     field="zone",
     aliases=(
-        *("storage temp", "temperature", "temp", "storage", "storage condition", "storage conditions", "store at", "zone"),
+        *(
+            "storage temp",
+            "temperature",
+            "temp",
+            "storage",
+            "storage condition",
+            "storage conditions",
+            "store at",
+            "zone",
+        ),
         *("storage class", "storage zone", "temperature zone"),
     ),
     parse=vocabulary.zone,
@@ -240,7 +309,14 @@ CONCENTRATION: Final = Column(
     name="concentration",
     header="concentration_ng_per_ul",
     field="concentration_ng_per_ul",
-    aliases=("conc", "dna concentration", "rna concentration", "sample concentration", "dna conc", "rna conc"),
+    aliases=(
+        "conc",
+        "dna concentration",
+        "rna concentration",
+        "sample concentration",
+        "dna conc",
+        "rna conc",
+    ),
     parse=numbers.concentration_ng_per_ul,
     accepts="0 to 100,000 ng/µL; another unit stands in the cell ('0.5 mg/mL') or in the header",
     example="120.5",
@@ -266,7 +342,16 @@ NOTES: Final = Column(
 )
 
 COLUMNS: Final = (
-    *(SAMPLE_ID, BARCODE, SAMPLE_TYPE, STORAGE_TEMPERATURE, VOLUME, CONCENTRATION, QUALITY_SCORE, SUBJECT_ID),
+    *(
+        SAMPLE_ID,
+        BARCODE,
+        SAMPLE_TYPE,
+        STORAGE_TEMPERATURE,
+        VOLUME,
+        CONCENTRATION,
+        QUALITY_SCORE,
+        SUBJECT_ID,
+    ),
     *(COLLECTED_ON, SUBMITTER, DEPARTMENT, PRIORITY, ANALYSIS_TYPE, NOTES),
 )
 
@@ -279,7 +364,12 @@ def spellings(column: Column) -> list[str]:
 def _known() -> dict[str, Match]:
     """List every squashed header that is known; a plain name goes before a name with a hint."""
     plain = {s: Match(c, "") for c in COLUMNS for s in spellings(c)}
-    hinted = {f"{s}{h}": Match(c, means) for c in COLUMNS for s in spellings(c) for h, means in c.hints.items()}
+    hinted = {
+        f"{s}{h}": Match(c, means)
+        for c in COLUMNS
+        for s in spellings(c)
+        for h, means in c.hints.items()
+    }
     return hinted | plain
 
 
@@ -299,7 +389,9 @@ def match(header: str) -> Match | None:
 
 def nearest(header: str) -> Column | None:
     """Find the column that an unknown header may have been meant for."""
-    near = difflib.get_close_matches(squashed(header)[:HEADER_CHARACTERS_MAX], KNOWN, n=1, cutoff=0.8)
+    near = difflib.get_close_matches(
+        squashed(header)[:HEADER_CHARACTERS_MAX], KNOWN, n=1, cutoff=0.8
+    )
     return KNOWN[near[0]].column if near else None
 
 

@@ -26,8 +26,12 @@ _YEAR_FIRST = re.compile(rf"([0-9]{{4}})([-/.])([0-9]{{1,2}})\2([0-9]{{1,2}}){_T
 _COMPACT = re.compile(r"((?:19|20)[0-9]{2})([0-9]{2})([0-9]{2})")
 _YEAR_LAST = re.compile(rf"([0-9]{{1,2}})([-/.])([0-9]{{1,2}})\2([0-9]{{4}}){_TIME}")
 _YEAR_SHORT = re.compile(rf"[0-9]{{1,2}}([-/.])(?:[0-9]{{1,2}}|[A-Za-z]{{3,9}})\1[0-9]{{2}}{_TIME}")
-_DAY_MONTH = re.compile(rf"([0-9]{{1,2}})(?:st|nd|rd|th)?[-\s./]+([A-Za-z]{{3,9}})\.?[-\s,./]+([0-9]{{4}}){_TIME}")
-_MONTH_DAY = re.compile(rf"([A-Za-z]{{3,9}})\.?[-\s]+([0-9]{{1,2}})(?:st|nd|rd|th)?[-\s,]+([0-9]{{4}}){_TIME}")
+_DAY_MONTH = re.compile(
+    rf"([0-9]{{1,2}})(?:st|nd|rd|th)?[-\s./]+([A-Za-z]{{3,9}})\.?[-\s,./]+([0-9]{{4}}){_TIME}"
+)
+_MONTH_DAY = re.compile(
+    rf"([A-Za-z]{{3,9}})\.?[-\s]+([0-9]{{1,2}})(?:st|nd|rd|th)?[-\s,]+([0-9]{{4}}){_TIME}"
+)
 _SERIAL = re.compile(r"([0-9]{5})(?:\.[0-9]+)?")
 
 REMEDY = "Write it as year-month-day, such as 2026-11-03."
@@ -84,7 +88,10 @@ def _month(word: str) -> int:
         *("august", "september", "october", "november", "december"),
     )
     short = word.casefold()
-    return next((n for n, name in enumerate(names, 1) if name.startswith(short)), 9 if short == "sept" else 0)
+    return next(
+        (n for n, name in enumerate(names, 1) if name.startswith(short)),
+        9 if short == "sept" else 0,
+    )
 
 
 def _day(year: str, month: str | int, day: str) -> date | Fault:

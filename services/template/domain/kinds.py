@@ -55,7 +55,9 @@ def kind_of(file: str, data: bytes) -> Kind:
     """
     start = data[:PEEK_BYTES].removeprefix(_UTF8_BOM).lstrip()
     if not data.strip(b" \t\r\n\0\xef\xbb\xbf"):
-        raise unreadable(file, "file.empty", "The file is empty.", "Choose the file that holds the samples.")
+        raise unreadable(
+            file, "file.empty", "The file is empty.", "Choose the file that holds the samples."
+        )
     for judge in (_foreign, _archive, _markup):
         what = judge(data, start)
         if what is not None:
@@ -86,5 +88,3 @@ def _markup(_data: bytes, start: bytes) -> str | None:
     if not lower.startswith(_MARKUP):
         return None
     return "an XML document" if lower.startswith(b"<?xml") else "a web page"
-
-

@@ -54,7 +54,12 @@ def check_width(file: str, width: int) -> None:
 
 
 def table(
-    file: str, sheets: Sequence[Sheet], wanted: str | None, *, spreadsheet: bool, remarks: Sequence[Fault] = ()
+    file: str,
+    sheets: Sequence[Sheet],
+    wanted: str | None,
+    *,
+    spreadsheet: bool,
+    remarks: Sequence[Fault] = (),
 ) -> Table:
     """Make a table of the sheet that is wanted, or of the one that looks most like a manifest.
 
@@ -63,7 +68,12 @@ def table(
     """
     sheet, others = _choose(file, sheets, wanted)
     if not sheet.rows:
-        raise unreadable(file, "file.empty", f"{_named(sheet)} is empty.", "Choose the file that holds the samples.")
+        raise unreadable(
+            file,
+            "file.empty",
+            f"{_named(sheet)} is empty.",
+            "Choose the file that holds the samples.",
+        )
     at = 0 if sheet.header_first else find_header(sheet.rows)[0]
     header, rows = sheet.rows[at], sheet.rows[at + 1 :]
     check_width(file, len(header.cells))
@@ -94,11 +104,18 @@ def table(
     )
 
 
-def _choose(file: str, sheets: Sequence[Sheet], wanted: str | None) -> tuple[Sheet, Sequence[Sheet]]:
+def _choose(
+    file: str, sheets: Sequence[Sheet], wanted: str | None
+) -> tuple[Sheet, Sequence[Sheet]]:
     if wanted is not None:
         return _by_name(file, sheets, wanted), ()
     if not sheets:
-        raise unreadable(file, "sheet.none", "The workbook has no visible sheet.", "Show the sheet with the samples.")
+        raise unreadable(
+            file,
+            "sheet.none",
+            "The workbook has no visible sheet.",
+            "Show the sheet with the samples.",
+        )
     best = max(sheets, key=score)
     return best, [sheet for sheet in sheets if sheet is not best]
 
@@ -124,7 +141,9 @@ def sheet_not_found(file: str, wanted: str, names: Sequence[str]) -> Refused:
 def _unread(sheet: Sheet, others: Sequence[Sheet]) -> list[Fault]:
     """Warn of other sheets that look like manifests: samples must not be lost unseen."""
     required = sum(c.required for c in columns.COLUMNS)
-    alike = [other.name or "" for other in others if score(other) >= required and len(other.rows) > 1]
+    alike = [
+        other.name or "" for other in others if score(other) >= required and len(other.rows) > 1
+    ]
     return [
         Fault(
             "sheet.unread",

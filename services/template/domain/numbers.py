@@ -22,8 +22,12 @@ THOUSANDS = 3
 
 VOLUME_UNITS: Final[Mapping[str, Decimal]] = {
     "": Decimal(1),
-    **dict.fromkeys(("ul", "microl", "microliter", "microliters", "microlitre", "microlitres"), Decimal(1)),
-    **dict.fromkeys(("ml", "milliliter", "milliliters", "millilitre", "millilitres"), Decimal(1000)),
+    **dict.fromkeys(
+        ("ul", "microl", "microliter", "microliters", "microlitre", "microlitres"), Decimal(1)
+    ),
+    **dict.fromkeys(
+        ("ml", "milliliter", "milliliters", "millilitre", "millilitres"), Decimal(1000)
+    ),
     **dict.fromkeys(("l", "liter", "liters", "litre", "litres"), Decimal(1_000_000)),
     "nl": Decimal("0.001"),
 }
@@ -75,7 +79,9 @@ def volume_ul(text: str, unit: str) -> Decimal | Fault:
 
 def concentration_ng_per_ul(text: str, unit: str) -> Decimal | Fault:
     """Read a concentration in nanograms per microlitre; a unit in the cell goes before the header's."""
-    value = _quantity(text, unit, "concentration", CONCENTRATION_UNITS, "ng/µL, or mg/mL as in '0.5 mg/mL'")
+    value = _quantity(
+        text, unit, "concentration", CONCENTRATION_UNITS, "ng/µL, or mg/mL as in '0.5 mg/mL'"
+    )
     if isinstance(value, Fault):
         return value
     if value < 0:
@@ -113,7 +119,9 @@ def _at_most(value: Decimal, most: Decimal, what: str, unit: str) -> Decimal | F
     )
 
 
-def _quantity(text: str, header_unit: str, what: str, units: Mapping[str, Decimal], remedy: str) -> Decimal | Fault:
+def _quantity(
+    text: str, header_unit: str, what: str, units: Mapping[str, Decimal], remedy: str
+) -> Decimal | Fault:
     found = _QUANTITY.fullmatch(plain(text))
     if found is None:
         return _no_number(what)
@@ -134,7 +142,11 @@ def _wrong_unit(unit: str, what: str, remedy: str, *, molar: bool) -> Fault:
             f"'{unit[:20]}' is a molar concentration: it gives no mass without the fragments' length.",
             "Write the concentration in ng/µL, and the molarity in the notes.",
         )
-    return Fault(f"{what}.unit", f"'{unit[:20]}' is no unit of {what} known here.", f"Write the {what} in {remedy}.")
+    return Fault(
+        f"{what}.unit",
+        f"'{unit[:20]}' is no unit of {what} known here.",
+        f"Write the {what} in {remedy}.",
+    )
 
 
 def _number(text: str, what: str) -> Decimal | Fault:
@@ -149,7 +161,9 @@ def _number(text: str, what: str) -> Decimal | Fault:
         return _no_number(what)
     value = Decimal(digits)
     if value and value.adjusted() > EXPONENT_MAX:
-        return Fault(f"{what}.range", f"'{text[:20]}' is too large.", "Check the number and its unit.")
+        return Fault(
+            f"{what}.range", f"'{text[:20]}' is too large.", "Check the number and its unit."
+        )
     return value.quantize(Decimal("1e-10"), ROUND_HALF_EVEN)
 
 

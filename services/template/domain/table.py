@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from contracts.errors import Refused
 from contracts.template import ManifestUnreadable
 
-INVISIBLE = re.compile("[\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2064\\ufeff\\u00ad\\x00-\\x1f\\x7f]")
+INVISIBLE = re.compile(
+    "[\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2064\\ufeff\\u00ad\\x00-\\x1f\\x7f]"
+)
 """Characters that take no room: a cell of these alone is empty."""
 VALUE_CHARACTERS_MAX = 80
 """What is shown of a cell or header in a problem."""

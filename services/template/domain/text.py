@@ -44,7 +44,9 @@ def decode(file: str, data: bytes) -> tuple[str, list[Fault]]:
                 return data.decode(encoding), []
             except UnicodeDecodeError as error:
                 problem = f"The file says it is {encoding.removesuffix('-sig').upper()}, and breaks it at byte {error.start + 1}."
-                raise unreadable(file, "file.encoding", problem, "Save it as CSV UTF-8 again.") from None
+                raise unreadable(
+                    file, "file.encoding", problem, "Save it as CSV UTF-8 again."
+                ) from None
     try:
         return data.decode("utf-8"), []
     except UnicodeDecodeError as error:
@@ -79,7 +81,9 @@ def read_csv(file: str, text: str) -> Sheet:
         separator = max(SEPARATORS, key=lambda s: _understood(beginning, s))
     rows: list[Row] = []
     try:
-        for row in itertools.islice(_rows(_lines(text), separator, skipped), layout.ROWS_READ_MAX + 1):
+        for row in itertools.islice(
+            _rows(_lines(text), separator, skipped), layout.ROWS_READ_MAX + 1
+        ):
             rows.append(row)
     except csv.Error as error:
         raise _broken(file, error, after=rows) from None
@@ -149,12 +153,18 @@ def read_json(file: str, text: str) -> Sheet:
         Refused: it is no JSON, or no list of objects.
     """
     try:
-        content: Any = json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_Object)
+        content: Any = json.loads(
+            text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_Object
+        )
     except json.JSONDecodeError as error:
-        problem = f"This is no valid JSON: {error.msg} (line {error.lineno}, character {error.colno})."
+        problem = (
+            f"This is no valid JSON: {error.msg} (line {error.lineno}, character {error.colno})."
+        )
         raise unreadable(file, "json.syntax", problem, TAKEN) from None
     except RecursionError:
-        raise unreadable(file, "json.depth", "The JSON is nested too deeply.", "Give a list of flat objects.") from None
+        raise unreadable(
+            file, "json.depth", "The JSON is nested too deeply.", "Give a list of flat objects."
+        ) from None
     return _sheet_of(file, _objects(file, content))
 
 
@@ -181,7 +191,9 @@ def _objects(file: str, content: Any) -> list[_Object]:  # noqa: ANN401 - JSON m
             'Give a list with one object for each sample: [{"sample_id": "S1", "sample_type": "DNA"}].',
         )
     if not items:
-        raise unreadable(file, "rows.none", "The list has no samples.", "Give one object for each sample.")
+        raise unreadable(
+            file, "rows.none", "The list has no samples.", "Give one object for each sample."
+        )
     return cast("list[_Object]", items)
 
 
@@ -193,8 +205,12 @@ def _sheet_of(file: str, objects: list[_Object]) -> Sheet:
     keys = list(dict.fromkeys(key for item in objects for key in item))
     # Checked before the rows are made: as many keys as objects would make cells without end.
     layout.check_width(file, len(keys))
-    rows = (Row(n, [_json_cell(item.get(key)) for key in keys]) for n, item in enumerate(objects, 1))
-    filled = list(itertools.islice((row for row in rows if any(row.cells)), layout.ROWS_READ_MAX + 1))
+    rows = (
+        Row(n, [_json_cell(item.get(key)) for key in keys]) for n, item in enumerate(objects, 1)
+    )
+    filled = list(
+        itertools.islice((row for row in rows if any(row.cells)), layout.ROWS_READ_MAX + 1)
+    )
     header = Row(0, [cell(key) for key in keys])
     more = len(filled) > layout.ROWS_READ_MAX
     return Sheet(None, [header, *filled[: layout.ROWS_READ_MAX]], more=more, header_first=True)

@@ -21,9 +21,46 @@ CACHED_WORDS_MAX = 4_096
 
 NOTHING_KNOWN: Final = frozenset(
     {
-        *("-", "--", "---", "–", "—", "?", "??", ".", "/", "n/a", "#n/a", "na", "n.a.", "n.a", "n/d", "nd", "n.d."),
-        *("unknown", "unk", "unkn", "not known", "none", "null", "nil", "tbd", "tba", "to be determined", "missing"),
-        *("not available", "not applicable", "not determined", "not measured", "not recorded", "not provided"),
+        *(
+            "-",
+            "--",
+            "---",
+            "–",
+            "—",
+            "?",
+            "??",
+            ".",
+            "/",
+            "n/a",
+            "#n/a",
+            "na",
+            "n.a.",
+            "n.a",
+            "n/d",
+            "nd",
+            "n.d.",
+        ),
+        *(
+            "unknown",
+            "unk",
+            "unkn",
+            "not known",
+            "none",
+            "null",
+            "nil",
+            "tbd",
+            "tba",
+            "to be determined",
+            "missing",
+        ),
+        *(
+            "not available",
+            "not applicable",
+            "not determined",
+            "not measured",
+            "not recorded",
+            "not provided",
+        ),
     }
 )
 """What people write in a cell to say that there is nothing to write, in lower case."""
@@ -57,7 +94,14 @@ _KEPT: Final[Mapping[SampleType, Zone]] = {
 }
 
 _MATERIALS: Final[Mapping[SampleType, tuple[str, ...]]] = {
-    SampleType.BLOOD: ("whole blood", "EDTA blood", "blood EDTA", "peripheral blood", "venous blood", "buffy coat"),
+    SampleType.BLOOD: (
+        "whole blood",
+        "EDTA blood",
+        "blood EDTA",
+        "peripheral blood",
+        "venous blood",
+        "buffy coat",
+    ),
     SampleType.SALIVA: ("saliva sample", "spit", "oral fluid"),
     SampleType.TISSUE: (
         *("frozen tissue", "fresh frozen tissue", "fresh tissue", "biopsy", "tissue biopsy"),
@@ -65,38 +109,95 @@ _MATERIALS: Final[Mapping[SampleType, tuple[str, ...]]] = {
     ),
     SampleType.URINE: ("urine sample",),
     SampleType.DNA: (
-        *("gDNA", "genomic DNA", "genomic", "cfDNA", "cell free DNA", "ctDNA", "cDNA", "dsDNA", "ssDNA", "mtDNA"),
-        *("HMW DNA", "DNA extract", "extracted DNA", "purified DNA", "plasmid", "plasmid DNA", "amplicon", "PCR product"),
+        *(
+            "gDNA",
+            "genomic DNA",
+            "genomic",
+            "cfDNA",
+            "cell free DNA",
+            "ctDNA",
+            "cDNA",
+            "dsDNA",
+            "ssDNA",
+            "mtDNA",
+        ),
+        *(
+            "HMW DNA",
+            "DNA extract",
+            "extracted DNA",
+            "purified DNA",
+            "plasmid",
+            "plasmid DNA",
+            "amplicon",
+            "PCR product",
+        ),
     ),
     SampleType.RNA: (
-        *("total RNA", "mRNA", "messenger RNA", "miRNA", "micro RNA", "small RNA", "cfRNA", "lncRNA"),
+        *(
+            "total RNA",
+            "mRNA",
+            "messenger RNA",
+            "miRNA",
+            "micro RNA",
+            "small RNA",
+            "cfRNA",
+            "lncRNA",
+        ),
         *("RNA extract", "extracted RNA", "purified RNA"),
     ),
     SampleType.PLASMA: ("blood plasma", "EDTA plasma", "plasma EDTA"),
     SampleType.SERUM: ("blood serum",),
     SampleType.SWAB: (
-        *("buccal swab", "cheek swab", "nasal swab", "nasopharyngeal swab", "NP swab", "oral swab", "throat swab"),
+        *(
+            "buccal swab",
+            "cheek swab",
+            "nasal swab",
+            "nasopharyngeal swab",
+            "NP swab",
+            "oral swab",
+            "throat swab",
+        ),
         *("skin swab", "vaginal swab", "rectal swab"),
     ),
-    SampleType.CELL_CULTURE: ("cells", "cell", "cultured cells", "cell line", "cell pellet", "cell suspension"),
+    SampleType.CELL_CULTURE: (
+        "cells",
+        "cell",
+        "cultured cells",
+        "cell line",
+        "cell pellet",
+        "cell suspension",
+    ),
     SampleType.PROTEIN: ("proteins", "protein extract", "protein lysate", "lysate"),
     SampleType.ENVIRONMENTAL: ("environment", "environmental sample"),
 }
 
 _GENERALISED: Final[Mapping[str, tuple[SampleType, Zone]]] = {
-    **dict.fromkeys(("FFPE", "FFPE tissue", "FFPE block", "paraffin block"), (SampleType.TISSUE, Zone.ROOM)),
+    **dict.fromkeys(
+        ("FFPE", "FFPE tissue", "FFPE block", "paraffin block"), (SampleType.TISSUE, Zone.ROOM)
+    ),
     **dict.fromkeys(("dried blood spot", "blood spot", "DBS"), (SampleType.BLOOD, Zone.ROOM)),
     "PBMC": (SampleType.BLOOD, Zone.ULTRA_LOW),
     "PBMCs": (SampleType.BLOOD, Zone.ULTRA_LOW),
-    **dict.fromkeys(("soil", "water", "waste water", "sediment", "air"), (SampleType.ENVIRONMENTAL, Zone.ULTRA_LOW)),
-    **dict.fromkeys(("stool", "faeces", "feces", "fecal", "faecal"), (SampleType.OTHER, Zone.ULTRA_LOW)),
-    **dict.fromkeys(("CSF", "cerebrospinal fluid", "bone marrow", "sputum"), (SampleType.OTHER, Zone.ULTRA_LOW)),
+    **dict.fromkeys(
+        ("soil", "water", "waste water", "sediment", "air"),
+        (SampleType.ENVIRONMENTAL, Zone.ULTRA_LOW),
+    ),
+    **dict.fromkeys(
+        ("stool", "faeces", "feces", "fecal", "faecal"), (SampleType.OTHER, Zone.ULTRA_LOW)
+    ),
+    **dict.fromkeys(
+        ("CSF", "cerebrospinal fluid", "bone marrow", "sputum"), (SampleType.OTHER, Zone.ULTRA_LOW)
+    ),
 }
 """Words that say more than the type they belong to."""
 
 MATERIALS: Final[Mapping[str, Material]] = {
     **{squashed(t): Material(t, zone, exact=True) for t, zone in _KEPT.items()},
-    **{squashed(word): Material(t, _KEPT[t], exact=True) for t, words in _MATERIALS.items() for word in words},
+    **{
+        squashed(word): Material(t, _KEPT[t], exact=True)
+        for t, words in _MATERIALS.items()
+        for word in words
+    },
     **{squashed(word): Material(t, zone, exact=False) for word, (t, zone) in _GENERALISED.items()},
 }
 
@@ -106,7 +207,14 @@ UNUSUAL: Final[Mapping[SampleType, frozenset[Zone]]] = {
     **{
         t: frozenset({Zone.INCUBATED})
         for t in SampleType
-        if t not in {SampleType.RNA, SampleType.PROTEIN, SampleType.CELL_CULTURE, SampleType.ENVIRONMENTAL, SampleType.OTHER}
+        if t
+        not in {
+            SampleType.RNA,
+            SampleType.PROTEIN,
+            SampleType.CELL_CULTURE,
+            SampleType.ENVIRONMENTAL,
+            SampleType.OTHER,
+        }
     },
 }
 """Temperatures at which a material does not last: worth a second look, and not wrong."""
@@ -121,19 +229,30 @@ _PRIORITIES: Final[Mapping[str, Priority]] = {
 _ANALYSES: Final[Mapping[str, AnalysisType]] = {
     **{squashed(a): a for a in AnalysisType},
     **dict.fromkeys(("wholegenome", "wholegenomesequencing", "genome"), AnalysisType.WGS),
-    **dict.fromkeys(("wholeexome", "wholeexomesequencing", "exome", "exomesequencing"), AnalysisType.WES),
-    **dict.fromkeys(("panel", "targeted", "genepanel", "targetedsequencing"), AnalysisType.TARGETED_PANEL),
-    **dict.fromkeys(("rnasequencing", "mrnaseq", "totalrnaseq", "transcriptome"), AnalysisType.RNA_SEQ),
+    **dict.fromkeys(
+        ("wholeexome", "wholeexomesequencing", "exome", "exomesequencing"), AnalysisType.WES
+    ),
+    **dict.fromkeys(
+        ("panel", "targeted", "genepanel", "targetedsequencing"), AnalysisType.TARGETED_PANEL
+    ),
+    **dict.fromkeys(
+        ("rnasequencing", "mrnaseq", "totalrnaseq", "transcriptome"), AnalysisType.RNA_SEQ
+    ),
     **dict.fromkeys(("chip", "chipsequencing"), AnalysisType.CHIP_SEQ),
     **dict.fromkeys(("atac", "atacsequencing"), AnalysisType.ATAC_SEQ),
-    **dict.fromkeys(("bisulfite", "bisulfiteseq", "wgbs", "rrbs", "emseq", "methylseq"), AnalysisType.METHYLATION),
+    **dict.fromkeys(
+        ("bisulfite", "bisulfiteseq", "wgbs", "rrbs", "emseq", "methylseq"),
+        AnalysisType.METHYLATION,
+    ),
     **dict.fromkeys(("ampliconsequencing", "ampliconseq", "16s", "16srrna"), AnalysisType.AMPLICON),
 }
 
 _ZONES: Final[Mapping[str, Zone]] = {
     **dict.fromkeys(("ult", "ultralow", "ultralowfreezer"), Zone.ULTRA_LOW),
     **dict.fromkeys(("fridge", "refrigerator", "refrigerated"), Zone.REFRIGERATED),
-    **dict.fromkeys(("rt", "room", "roomtemperature", "roomtemp", "ambient", "ambienttemperature"), Zone.ROOM),
+    **dict.fromkeys(
+        ("rt", "room", "roomtemperature", "roomtemp", "ambient", "ambienttemperature"), Zone.ROOM
+    ),
     **dict.fromkeys(("incubator", "incubated"), Zone.INCUBATED),
 }
 
@@ -165,7 +284,9 @@ def says_nothing(text: str) -> bool:
 def material(text: str, _hint: str) -> Material | Fault:
     """Read a sample type, or a common word for one."""
     found = MATERIALS.get(squashed(text))
-    return found or _unheard("sample_type", "sample type", text, MATERIALS, [t.value for t in SampleType])
+    return found or _unheard(
+        "sample_type", "sample type", text, MATERIALS, [t.value for t in SampleType]
+    )
 
 
 @lru_cache(maxsize=CACHED_WORDS_MAX)
@@ -179,7 +300,9 @@ def priority(text: str, _hint: str) -> Priority | Fault:
 def analysis_type(text: str, _hint: str) -> AnalysisType | Fault:
     """Read an analysis, or a common word for one."""
     found = _ANALYSES.get(squashed(text))
-    return found or _unheard("analysis_type", "analysis", text, _ANALYSES, [a.value for a in AnalysisType])
+    return found or _unheard(
+        "analysis_type", "analysis", text, _ANALYSES, [a.value for a in AnalysisType]
+    )
 
 
 @lru_cache(maxsize=CACHED_WORDS_MAX)
@@ -193,21 +316,39 @@ def zone(text: str, _hint: str) -> Zone | Fault:
         return Zone.REFRIGERATED
     found = _DEGREES.fullmatch(written)
     if found is None:
-        return Fault("storage_temperature.unheard", "This is no storage temperature known here.", _ZONE_REMEDY)
+        return Fault(
+            "storage_temperature.unheard",
+            "This is no storage temperature known here.",
+            _ZONE_REMEDY,
+        )
     degrees = Decimal(_SPACED_SIGN.sub("-", found[1].lower()).replace(" ", "").replace(",", "."))
     for low, high, zone_of_range in _RANGES_C:
         if low <= degrees <= high:
             return zone_of_range
-    return Fault("storage_temperature.zone", f"Nothing is kept at {degrees} °C here.", _missing_minus(degrees))
+    return Fault(
+        "storage_temperature.zone",
+        f"Nothing is kept at {degrees} °C here.",
+        _missing_minus(degrees),
+    )
 
 
 def _missing_minus(degrees: Decimal) -> str:
     meant = [low_zone.value for low, high, low_zone in _RANGES_C if low <= -degrees <= high]
-    return f"If {meant[0]} is meant, write the minus sign. {_ZONE_REMEDY}" if meant else _ZONE_REMEDY
+    return (
+        f"If {meant[0]} is meant, write the minus sign. {_ZONE_REMEDY}" if meant else _ZONE_REMEDY
+    )
 
 
-def _unheard(rule: str, what: str, text: str, known: Mapping[str, object], allowed: list[str]) -> Fault:
+def _unheard(
+    rule: str, what: str, text: str, known: Mapping[str, object], allowed: list[str]
+) -> Fault:
     near = difflib.get_close_matches(squashed(text)[:40], known, n=1, cutoff=0.75)
-    meant = next((a for a in allowed if near and squashed(a) == near[0]), None) or (near[0] if near else None)
+    meant = next((a for a in allowed if near and squashed(a) == near[0]), None) or (
+        near[0] if near else None
+    )
     hint = f"Did you mean '{meant}'? " if meant else ""
-    return Fault(f"{rule}.unheard", f"This is no {what} known here.", f"{hint}Write one of {', '.join(allowed)}.")
+    return Fault(
+        f"{rule}.unheard",
+        f"This is no {what} known here.",
+        f"{hint}Write one of {', '.join(allowed)}.",
+    )

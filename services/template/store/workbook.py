@@ -96,7 +96,9 @@ def read(data: bytes, wanted: str | None, rows_max: int) -> dict[str, object]:
             chosen = [s.name for s in sheets if s.name.strip().casefold() == spelt]
         return {
             "names": [s.name for s in sheets],
-            "sheets": [read_sheet(book.get_sheet_by_name(name), rows_max) for name in chosen[:SHEETS_MAX]],
+            "sheets": [
+                read_sheet(book.get_sheet_by_name(name), rows_max) for name in chosen[:SHEETS_MAX]
+            ],
         }
 
 

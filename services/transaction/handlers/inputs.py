@@ -3,6 +3,8 @@
 import json
 from uuid import UUID
 
+from opentelemetry.trace import Tracer
+
 from contracts.catalog import decode_refusal
 from contracts.transaction import SubmissionView, SubmitManifest
 from contracts.types import TransactionId
@@ -11,7 +13,6 @@ from infra.bus.delivery import Delivery
 from infra.clock import Clock
 from infra.log.log import Aggregates
 from infra.telemetry import logs, tracing
-from opentelemetry.trace import Tracer
 from sagas.definitions.sample_intake import SAMPLE_INTAKE
 from sagas.engine.decision import Due, Input, Replied, failure_of, start_with
 from services.transaction import domain
