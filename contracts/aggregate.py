@@ -32,7 +32,7 @@ class Aggregate(Generic[StateT]):
     name: str
     state: type[StateT]
     evolve: Callable[[StateT | None, Event, Entry], StateT | None]
-    """State before (None: it does not exist), event, the entry that holds it -> state after; pure."""
+    """State before (None: there is none), event, the entry that holds it -> state after; pure."""
 
     def subject(self, key: UUID | str) -> str:
         """Give the subject of one aggregate's log."""

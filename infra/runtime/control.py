@@ -27,6 +27,10 @@ class ControlError(RuntimeError):
     """An order could not be carried out; the text says why."""
 
 
+class NobodyThereError(ControlError):
+    """The service does not run, or has nothing that could be rebuilt."""
+
+
 def subject(service: str, order: str) -> str:
     """Give the subject of an order to a service."""
     return f"{subjects.ROOT}.ctl.{service}.{order}"
@@ -82,7 +86,8 @@ async def order_rebuild(
     """Have a running service make its read models anew, and wait until they are.
 
     Gives `[{"read_model", "generation", "seq"}]`. Raises:
-        ControlError: the service does not run, knows no such read model, or its store is away.
+        NobodyThereError: the service does not run, or keeps no read model.
+        ControlError: it knows no such read model, or its store is away.
     """
     body = json.dumps({"read_model": read_model} if read_model else {}).encode()
     try:
@@ -90,7 +95,8 @@ async def order_rebuild(
             subject(service, "rebuild"), body, timeout=REBUILD_TIMEOUT_SECONDS
         )
     except NoRespondersError as error:
-        raise ControlError(f"the {service} service does not run, or keeps no read model") from error
+        what = f"the {service} service does not run, or keeps no read model"
+        raise NobodyThereError(what) from error
     except (NatsError, TimeoutError) as error:
         raise ControlError(f"the {service} service did not answer: {error!r}") from error
     document = json.loads(answer.data)

@@ -23,7 +23,7 @@ from uuid import UUID
 import orjson
 import structlog
 from opentelemetry.trace import get_current_span
-from structlog.contextvars import bind_contextvars, bound_contextvars, merge_contextvars
+from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -90,11 +90,6 @@ def configure(level: str = "info", fmt: Format = "json") -> None:
         cache_logger_on_first_use=False,
     )
     _route_libraries(number, describe, render)
-
-
-def bind(**values: str) -> None:
-    """Add values to every line of the current task from now on, and of the tasks it starts."""
-    bind_contextvars(**values)
 
 
 def bound(**values: str | None) -> AbstractContextManager[None]:

@@ -89,9 +89,9 @@ def _show(entries: list[Entry], *, as_json: bool) -> None:
     if as_json:
         output.print_json([_document(entry) for entry in entries])
         return
-    columns = ("#", "At", "Who", "What", "Details", "Because of")
+    columns = ("#", "At", "Who", "What", "Details")
     rows = (
-        (e.number, e.at, e.actor, x.contract.type, _details(x.model_dump(mode="json")), e.cause)
+        (e.number, e.at, e.actor, x.contract.type, _details(x.model_dump(mode="json")))
         for e in entries
         for x in e.events
     )

@@ -5,6 +5,7 @@ results alone.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -13,6 +14,7 @@ from typing import Any, TextIO
 
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -36,10 +38,18 @@ STATUS_STYLES = {
 }
 
 
+FIRM_CHARS_MAX = 36
+"""As long as an id."""
+PIPE_COLUMNS = 240
+"""The width where there is no terminal: a file has no edge to fold at."""
+
+
 @cache
 def stdout() -> Console:
     """Give the console for results."""
-    return Console(soft_wrap=False)
+    # COLUMNS is the user's own word; rich reads it where no width is given.
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(width=PIPE_COLUMNS if piped else None)
 
 
 @cache
@@ -65,8 +75,11 @@ def print_result(
 
 
 def make_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """Make a table; None is shown as nothing, times in UTC to the second, states in colour."""
-    names = list(columns)
+    """Make a table; None is shown as nothing, times in UTC to the second, states in colour.
+
+    A column of short values, such as ids, is never folded: whoever copies one gets it whole.
+    """
+    names, written = list(columns), [[cell(value) for value in row] for row in rows]
     table = Table(
         title=title or None,
         title_justify="left",
@@ -75,10 +88,11 @@ def make_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[objec
         box=None,
         pad_edge=False,
     )
-    for column in names:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(cell(value) for value in row))
+    for number, name in enumerate(names):
+        widest = max((cell_len(row[number]) for row in written), default=0)
+        table.add_column(name, overflow="fold", no_wrap=widest <= FIRM_CHARS_MAX)
+    for row in written:
+        table.add_row(*row)
     return table
 
 

@@ -35,22 +35,32 @@ def register(app: typer.Typer) -> None:
             remedy = f"Known are: {', '.join(catalog.NAMES)}."
             raise usage_error("SERVICE", service, "is no service", remedy)
         # It comes with the whole runtime, which no other command needs.
-        from infra.runtime.control import ControlError, order_rebuild  # noqa: PLC0415
+        from infra.runtime import control  # noqa: PLC0415
 
         rebuilt: list[dict[str, Any]] = []
         failed: list[str] = []
+        skipped: list[str] = []
         async with connection_to(data) as connection:
             for name in catalog.NAMES if service is None else (service,):
                 try:
-                    models = await order_rebuild(connection, name, read_model)
+                    models = await control.order_rebuild(connection, name, read_model)
                     rebuilt += [{"service": name, **model} for model in models]
-                except ControlError as error:
+                except control.NobodyThereError as error:
+                    (skipped if service is None else failed).append(str(error))
+                except control.ControlError as error:
                     failed.append(str(error))
         if as_json:
-            output.print_json({"rebuilt": rebuilt, "failed": failed})
+            output.print_json({"rebuilt": rebuilt, "skipped": skipped, "failed": failed})
         else:
-            columns = ("Service", "Read model", "Generation", "Up to sequence")
-            rows = ((m["service"], m["read_model"], m["generation"], m["seq"]) for m in rebuilt)
-            output.stdout().print(output.make_table("", columns, rows))
-        if failed:
-            raise CliError(f"{'; '.join(failed)}.", remedy="What is listed above was rebuilt.")
+            _show(rebuilt, skipped)
+        if failed or not rebuilt:
+            what = "; ".join(failed) or "no service that keeps a read model runs"
+            raise CliError(f"{what[0].upper()}{what[1:]}.")
+
+
+def _show(rebuilt: list[dict[str, Any]], skipped: list[str]) -> None:
+    columns = ("Service", "Read model", "Generation", "Up to sequence")
+    rows = ((m["service"], m["read_model"], m["generation"], m["seq"]) for m in rebuilt)
+    output.stdout().print(output.make_table("", columns, rows))
+    for reason in skipped:
+        output.notice(f"Left out: {reason}.")

@@ -21,6 +21,7 @@ from services import catalog
 from services.cli import running
 from services.cli.plan import Plan, choose_ports
 from services.cli.running import RunInfo
+from services.cli.smtp import smtp_environment
 from services.cli.version import own_version
 
 DRAIN_SECONDS = 6
@@ -162,7 +163,7 @@ class System:
             "TRACSEQ_DRAIN_SECONDS": str(DRAIN_SECONDS),
         }
         if self.plan.smtp_url is not None:
-            environment["TRACSEQ_NOTIFICATION_SMTP_URL"] = self.plan.smtp_url
+            environment |= smtp_environment(self.plan.smtp_url)
         for service in self.plan.services:
             environment[f"TRACSEQ_{service.name.upper()}_HTTP_PORT"] = str(
                 self._ports[service.name]

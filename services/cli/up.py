@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
         ] = False,
         profile: Annotated[Profile, typer.Option(help="How durable: dev or safe.")] = "safe",
         smtp_url: Annotated[
-            str | None, typer.Option(help="Mail server for notifications, smtp://HOST:PORT.")
+            str | None, typer.Option(help="Mail server for notifications: smtp[+starttls]://HOST:PORT.")
         ] = None,
         log_level: Annotated[LogLevel, typer.Option(help="How much the services say.")] = "warning",
         only: Annotated[

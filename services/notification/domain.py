@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from string import Formatter
 
 from contracts.aggregate import Aggregate
@@ -65,6 +64,7 @@ class Notification(View):
     deliveries: tuple[Delivery, ...]
     requested_at: UtcTime
     requested_seq: int
+    """Its place in lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +133,7 @@ def request(
     if missing:
         return TemplateIncomplete(template=command.template, missing=", ".join(missing))
     values = {name: _fitting(value) for name, value in command.values.items()}
-    in_app = Delivery(
-        channel=Channel.IN_APP, recipient=LABORATORY, state=DeliveryState.DELIVERED
-    )
+    in_app = Delivery(channel=Channel.IN_APP, recipient=LABORATORY, state=DeliveryState.DELIVERED)
     emails = [_email(address, mail_server=mail_server) for address in dict.fromkeys(command.emails)]
     return [
         NotificationRequested(
@@ -230,8 +228,3 @@ class Outbox:
 
 def _email_of(notification_id: NotificationId, recipient: str, entry: Entry) -> Email:
     return Email(notification_id, recipient, entry.correlation, entry.traceparent)
-
-
-def microseconds(time: datetime) -> int:
-    """Write a time as microseconds since 1970: the order of lists."""
-    return int(time.timestamp() * 1_000_000)

@@ -52,7 +52,7 @@ def test_every_contract_has_a_docstring_and_its_owners_name(type_: str) -> None:
 
 @pytest.mark.parametrize("code", sorted(catalog.REFUSALS))
 def test_every_refusal_says_what_is_wrong_and_what_to_do(code: str) -> None:
-    """A dotted code, a status of an error, a sentence that can be filled in, a title without a dot."""
+    """A dotted code, an error status, a sentence that can be filled in, a title without a dot."""
     refusal = example(catalog.REFUSALS[code])
     assert refusal.spec.code == code
     assert 400 <= refusal.spec.status < 600

@@ -21,7 +21,10 @@ SERIAL_MIN = 10_000
 """18 May 1927: a smaller number is rather a year or a mistake."""
 SERIAL_MAX = 99_999
 
-_TIME = r"(?:[T ]\s*[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:\s*[AaPp][Mm])?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+_TIME = (
+    r"(?:[T ]\s*[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?"
+    r"(?:\s*[AaPp][Mm])?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
 _YEAR_FIRST = re.compile(rf"([0-9]{{4}})([-/.])([0-9]{{1,2}})\2([0-9]{{1,2}}){_TIME}")
 _COMPACT = re.compile(r"((?:19|20)[0-9]{2})([0-9]{2})([0-9]{2})")
 _YEAR_LAST = re.compile(rf"([0-9]{{1,2}})([-/.])([0-9]{{1,2}})\2([0-9]{{4}}){_TIME}")
@@ -94,7 +97,7 @@ def _month(word: str) -> int:
     )
 
 
-def _day(year: str, month: str | int, day: str) -> date | Fault:
+def _day(year: str, month: str | int, day: str | int) -> date | Fault:
     try:
         return date(int(year), int(month), int(day))
     except ValueError:

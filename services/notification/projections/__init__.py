@@ -1,0 +1,1 @@
+"""What follows from notifications: the list of them, and the e-mails that are sent."""

@@ -1,0 +1,105 @@
+"""One e-mail to one mail server: written, handed over, the server's answer judged.
+
+A connection is used for one e-mail: a laboratory tells few people, and a fresh one is never stale.
+Nothing is tried twice here.
+"""
+
+import asyncio
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Self
+
+import aiosmtplib
+from aiosmtplib import SMTP
+
+from contracts.errors import Retryable
+from services.notification.domain import Email, Notification
+from services.notification.settings import Settings
+
+PERMANENT = 500
+"""Replies from here on are final (RFC 5321, 4.2.1)."""
+
+
+class MailRefusedError(Exception):
+    """This e-mail will never arrive; the text says why."""
+
+
+class MailDelayed(Retryable):
+    """The mail server cannot take this e-mail now."""
+
+
+def compose(notification: Notification, email: Email, *, sender: str) -> EmailMessage:
+    """Write an e-mail; the same notification to the same recipient has the same Message-ID.
+
+    Raises:
+        MailRefusedError: the address cannot stand in a mail.
+    """
+    message = EmailMessage()
+    message["From"] = sender
+    message["Subject"] = notification.title
+    message["Date"] = format_datetime(notification.requested_at)
+    message["Message-ID"] = f"<{email.token}@tracseq>"
+    message["Auto-Submitted"] = "auto-generated"
+    try:
+        message["To"] = Address(addr_spec=email.recipient)
+    except (MessageError, ValueError, IndexError) as error:
+        raise MailRefusedError(f"{email.recipient!r} is no mail address: {error}") from error
+    message.set_content(notification.message + "\n")
+    return message
+
+
+class Mailer:
+    """Hands e-mails to one server, over a bounded number of connections."""
+
+    def __init__(self, settings: Settings, host: str) -> None:
+        """Prepare; nothing is connected."""
+        self._settings = settings
+        self._host = host
+        self._connections = asyncio.Semaphore(settings.connections_max)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self | None:
+        """Make one, where a mail server is set."""
+        return None if settings.smtp_host is None else cls(settings, settings.smtp_host)
+
+    async def send(self, notification: Notification, email: Email) -> str:
+        """Hand over one e-mail; give what the server said when it took it.
+
+        Raises:
+            MailRefusedError: the server said no for good, or the address is none.
+            MailDelayed: it cannot be reached, cannot be trusted, or said not now.
+        """
+        message = compose(notification, email, sender=self._settings.smtp_from)
+        async with self._connections:
+            try:
+                async with self._connect() as smtp:
+                    _, said = await smtp.send_message(
+                        message, sender=self._settings.smtp_from, recipients=[email.recipient]
+                    )
+            except aiosmtplib.SMTPRecipientsRefused as error:
+                raise _judged(error.recipients[0]) from error
+            except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
+                raise _judged(error) from error
+            except (aiosmtplib.SMTPNotSupported, ValueError) as error:
+                raise MailRefusedError(str(error)) from error
+            except (aiosmtplib.SMTPException, OSError) as error:
+                raise MailDelayed(f"{self._host}: {error}") from error
+        return said
+
+    def _connect(self) -> SMTP:
+        settings = self._settings
+        return SMTP(
+            hostname=self._host,
+            port=settings.smtp_port,
+            username=settings.smtp_username,
+            password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
+            start_tls=settings.smtp_starttls,
+            timeout=settings.smtp_timeout_seconds,
+        )
+
+
+def _judged(reply: aiosmtplib.SMTPResponseException) -> MailRefusedError | MailDelayed:
+    text = f"{reply.code} {reply.message}"
+    return MailRefusedError(text) if reply.code >= PERMANENT else MailDelayed(text)
