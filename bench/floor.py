@@ -1,7 +1,7 @@
 """The floor: raw nats-py that makes by hand the publishes and appends of one registered sample.
 
-`python -m bench.floor URL` serves until it is told to stop. It has no contracts, no refusals, no retries,
-no dead letters, no telemetry: what remains is what the broker and the client library cost.
+`python -m bench.floor URL` serves until it is told to stop. It has no contracts, no refusals, no
+retries, no dead letters, no telemetry: what remains is what broker and client library cost.
 """
 
 import asyncio

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from contracts.types import SampleType, Zone
 from infra.bus.bus import Bus
 from infra.bus.connection import Connection
 from infra.bus.provision import provision
+from infra.clock import SYSTEM
 from infra.ids import new_id
 from infra.store.client import Store
 from infra.store.projector import Projector
@@ -45,6 +47,15 @@ ROUNDS = 3
 AT_ONCE = (1, 16, 64)
 HOST = "127.0.0.1"
 STARTUP_LIMIT_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The servers that both sides of a comparison use, and where logs go."""
+
+    nats_url: str
+    mongo_url: str
+    folder: Path
 
 
 async def run(scale: float) -> Report:
@@ -61,8 +72,9 @@ async def run(scale: float) -> Report:
         connection = await Connection.connect(broker.url, "provisioner")
         await provision(connection)
         await connection.close()
-        await _commands(report, broker.url, store.url, folder, scale)
-        await _edge(report, broker.url, store.url, folder, scale)
+        servers = Servers(broker.url, store.url, folder)
+        await _commands(report, servers, scale)
+        await _edge(report, servers, scale)
         await _events(report, broker.url, scale)
         await _projector(report, store.url, scale)
     await _system(report, scale)
@@ -72,13 +84,11 @@ async def run(scale: float) -> Report:
 # Commands beside the raw floor
 
 
-async def _commands(
-    report: Report, nats_url: str, mongo_url: str, folder: Path, scale: float
-) -> None:
+async def _commands(report: Report, servers: Servers, scale: float) -> None:
     async with (
-        _service("sample", nats_url, mongo_url, folder),
-        _floor(nats_url) as ask_floor,
-        _bus(nats_url) as bus,
+        _service("sample", servers),
+        _floor(servers.nats_url) as ask_floor,
+        _bus(servers.nats_url) as bus,
     ):
         ratios: dict[int, float] = {}
         p50_ms = 0.0
@@ -156,19 +166,17 @@ async def _process(module: str, *args: str, ready: str | None = "ready") -> Asyn
 
 
 @asynccontextmanager
-async def _service(
-    name: str, nats_url: str, mongo_url: str, folder: Path, port: int | None = None
-) -> AsyncGenerator[int]:
+async def _service(name: str, servers: Servers) -> AsyncGenerator[int]:
     module = next(service.module for service in SERVICES if service.name == name)
-    chosen = port or free_base([0])
+    chosen = free_base([0])
     environment = {
-        "TRACSEQ_NATS_URL": nats_url,
-        "TRACSEQ_MONGO_URL": mongo_url,
+        "TRACSEQ_NATS_URL": servers.nats_url,
+        "TRACSEQ_MONGO_URL": servers.mongo_url,
         "TRACSEQ_LOG_LEVEL": "warning",
         f"TRACSEQ_{name.upper()}_HTTP_PORT": str(chosen),
     }
     program = service_program(
-        name, module=module, port=chosen, env=environment, log_file=folder / f"{name}.log"
+        name, module=module, port=chosen, env=environment, log_file=servers.folder / f"{name}.log"
     )
     child = Child(program)
     await child.start()
@@ -198,13 +206,13 @@ def _both(
 # The edge beside a hand-written service
 
 
-async def _edge(report: Report, nats_url: str, mongo_url: str, folder: Path, scale: float) -> None:
+async def _edge(report: Report, servers: Servers, scale: float) -> None:
     count, at_once, port = max(100, int(1_500 * scale)), 16, free_base([0])
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(_service("sample", nats_url, mongo_url, folder))
-        edge_port = await stack.enter_async_context(_service("edge", nats_url, mongo_url, folder))
+        await stack.enter_async_context(_service("sample", servers))
+        edge_port = await stack.enter_async_context(_service("edge", servers))
         await stack.enter_async_context(
-            _process("bench.peer", nats_url, mongo_url, str(port), ready=None)
+            _process("bench.peer", servers.nats_url, servers.mongo_url, str(port), ready=None)
         )
         await _answers(port)
         ours_http = await stack.enter_async_context(HttpLoad(HOST, edge_port, at_once))
@@ -241,7 +249,7 @@ async def _answers(port: int) -> None:
         try:
             _, writer = await asyncio.open_connection(HOST, port)
         except OSError:
-            await asyncio.sleep(0.05)
+            await SYSTEM.sleep(0.05)
         else:
             writer.close()
             return

@@ -1,4 +1,4 @@
-"""Load: so many at once, for so many times, and how long each took. Bounded in count; stops by itself."""
+"""Load: so many at once, so many times, and how long each took. Bounded; stops by itself."""
 
 import asyncio
 import time

@@ -1,7 +1,7 @@
-"""The peer: a sample service as one writes it by hand with FastAPI and motor, with the same guarantees.
+"""The peer: a sample service as one writes it by hand with FastAPI and motor, as safe as ours.
 
-Unique barcodes (index), idempotent (recorded outcome per key), the event published through an outbox:
-sample, outcome and outbox entry are one document write each, the outbox is relayed to NATS aside.
+Unique barcodes (index), idempotent (recorded outcome per key), the event published through an
+outbox that stands in the sample's document and is relayed to NATS aside.
 `python -m bench.peer NATS_URL MONGO_URL PORT` serves until it is told to stop.
 """
 

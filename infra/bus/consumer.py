@@ -35,7 +35,8 @@ log = structlog.get_logger(__name__)
 Handle = Callable[[Delivery], Awaitable[None]]
 OnDead = Callable[[Delivery, BaseException], Awaitable[None]]
 
-BATCH_SIZE = 64
+BATCH_SIZE = 1
+"""nats-py's fetch of several waits for all of them, up to the timeout, once it waited at all."""
 WORKERS_MAX = 64
 PULL_TIMEOUT_SECONDS = 5.0
 DRAIN_SECONDS = 10.0

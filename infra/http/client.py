@@ -28,6 +28,8 @@ ANSWER_TIMEOUT_SECONDS = 70.0
 """Longer than the longest wait that the edge grants."""
 UPLOAD_TIMEOUT_SECONDS = 60.0
 CONNECTIONS_MAX = 16
+QUIET_SECONDS_MAX = 60.0
+"""Longer than the edge is ever silent on a live stream: it sends heartbeats."""
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 """Of one event of a live stream: what is longer is no event."""
 
@@ -59,7 +61,7 @@ class LiveEvent:
     """One event of a live stream (SSE)."""
 
     id: str
-    """What to give as `after` to go on behind it; the last one seen where it has none."""
+    """The position behind it; empty where the stream has told none."""
     name: str
     data: str
 
@@ -144,63 +146,83 @@ class EdgeClient:
     @asynccontextmanager
     async def live(
         self, path: str, *, params: Mapping[str, str], after: str | None = None
-    ) -> AsyncGenerator[AsyncGenerator[LiveEvent]]:
-        """Open a live stream (SSE); it ends when the edge ends it.
+    ) -> AsyncGenerator["LiveStream"]:
+        """Open a live stream (SSE), behind the position `after` where one is given.
 
         Raises:
-            EdgeRefusedError, EdgeUnreachableError: as `get_json`, the latter while reading as well.
+            EdgeRefusedError: the answer is a problem.
+            EdgeUnreachableError: there is no answer; also while reading, when it breaks off.
         """
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
-        # Quiet times are no failure: the edge sends a comment now and then, and may be slower.
-        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_SECONDS)
+        timeout = httpx.Timeout(QUIET_SECONDS_MAX, connect=CONNECT_TIMEOUT_SECONDS)
         request = self._client.build_request(
             "GET", path, params=dict(params), headers=headers, timeout=timeout
         )
         try:
             response = await self._client.send(request, stream=True)
         except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
+            raise _unreachable(self.url, error) from error
         try:
             if response.status_code != HTTPStatus.OK:
                 await response.aread()
                 raise EdgeRefusedError(_problem(response))
-            yield self._events(response)
+            yield LiveStream(self.url, response, after)
         finally:
             await response.aclose()
-
-    async def _events(self, response: httpx.Response) -> AsyncGenerator[LiveEvent]:
-        last_id, lines, size_bytes = "", list[tuple[str, str]](), 0
-        try:
-            async for line in response.aiter_lines():
-                size_bytes += len(line)
-                if size_bytes > EVENT_BYTES_MAX:
-                    raise EdgeUnreachableError(f"{self.url} sent an event of more than 16 MB")
-                if line:
-                    field, _, value = line.partition(":")
-                    lines.append((field, value.removeprefix(" ")))
-                    continue
-                last_id = dict(lines).get("id", last_id)
-                data = [value for field, value in lines if field == "data"]
-                if data:
-                    name = dict(lines).get("event", "message")
-                    yield LiveEvent(last_id, name, "\n".join(data))
-                lines, size_bytes = [], 0
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
 
     async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401
         try:
             response = await self._client.request(method, path, **options)
         except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
+            raise _unreachable(self.url, error) from error
         if not response.is_success:
             raise EdgeRefusedError(_problem(response))
         return response
 
-    def _unreachable(self, error: httpx.HTTPError) -> EdgeUnreachableError:
-        return EdgeUnreachableError(
-            f"the edge at {self.url} does not answer: {str(error) or type(error).__name__}"
-        )
+
+class LiveStream:
+    """An open live stream; iterate it once."""
+
+    def __init__(self, url: str, response: httpx.Response, position: str | None) -> None:
+        """Read nothing yet."""
+        self.position = position
+        """What to give as `after` to go on where reading stopped; None where that was not said."""
+        self._url = url
+        self._response = response
+
+    async def __aiter__(self) -> AsyncGenerator[LiveEvent]:
+        """Give the events as they come; the edge may end them at any time."""
+        lines, size_bytes = list[tuple[str, str]](), 0
+        try:
+            async for line in self._response.aiter_lines():
+                size_bytes += len(line)
+                if size_bytes > EVENT_BYTES_MAX:
+                    raise EdgeUnreachableError(f"{self._url} sent an event of more than 16 MB")
+                if line:
+                    field, _, value = line.partition(":")
+                    lines.append((field, value.removeprefix(" ")))
+                    continue
+                event = self._read(lines)
+                lines, size_bytes = [], 0
+                if event is not None:
+                    yield event
+        except httpx.HTTPError as error:
+            raise _unreachable(self._url, error) from error
+
+    def _read(self, lines: list[tuple[str, str]]) -> LiveEvent | None:
+        """Make an event of its lines; a heartbeat is none, but may tell the position."""
+        fields = dict(lines)
+        self.position = fields.get("id", self.position)
+        data = [value for field, value in lines if field == "data"]
+        if not data:
+            return None
+        return LiveEvent(self.position or "", fields.get("event", "message"), "\n".join(data))
+
+
+def _unreachable(url: str, error: httpx.HTTPError) -> EdgeUnreachableError:
+    return EdgeUnreachableError(
+        f"the edge at {url} does not answer: {str(error) or type(error).__name__}"
+    )
 
 
 def _fill(http: Http, values: dict[str, Any]) -> str:

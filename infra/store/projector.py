@@ -1,86 +1,55 @@
-"""One writer per read model: follows a source in order, writes in bulk, keeps its position in the same write.
+"""One writer per read model: follows a source in order and writes in bulk, position included.
 
-A store that lost its tail, or everything, shows an older position: the projector goes on from there. A
-rebuild fills the next generation in the shadow of the current one, then points to it. Nothing here
-decides what a document says.
+A store that was down is waited for; one that lost its tail, or everything, shows an older position,
+and the projector goes on from there. Where another process writes the same read model, one of them
+stands by until the other stalls. What a document says is not decided here.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Generic
 
 import structlog
-from opentelemetry.trace import use_span
-from pymongo import DeleteOne, ReplaceOne, UpdateOne
-from pymongo.errors import PyMongoError
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_never,
+    wait_exponential_jitter,
+)
 
-from contracts.errors import Refused, Unavailable
+from contracts.errors import Conflict, Refused, Retryable, Unavailable
 from infra.clock import SYSTEM, Clock
-from infra.store.client import Document, Store, StoreUnavailable
-from infra.store.read_model import POSITION_ID, Put, ReadModel, Write, newest_of_each
-from infra.store.tracing import bulk_span
+from infra.store.client import Store, StoreUnavailable
+from infra.store.generation import Generation
+from infra.store.pointer import Displaced, next_generation, read_pointer
+from infra.store.read_model import ReadModel, newest_of_each
+from infra.store.rebuild import Progress, swap, tidy
+from infra.store.source import ItemT, Positioned, Project, Source
+from infra.store.tracing import span_for, untraced
 from infra.telemetry import metrics, tracing
+
+__all__ = ["ItemT", "Positioned", "Project", "Projector", "Source"]
 
 log = structlog.get_logger(__name__)
 
-POINTERS = "_read_models"
-WRITES_MAX = 500
-RETRY_FIRST_SECONDS = 0.2
+ITEMS_MAX = 500
+"""Items in one transaction."""
+RETRY_FIRST_SECONDS = 0.1
 RETRY_MAX_SECONDS = 5.0
+WATCH_SECONDS = 1.0
+"""How long a store that lost something while nothing was written goes unnoticed."""
+STALL_SECONDS = 5.0
+"""How long another writer may stay behind its source before it is taken for dead."""
+GRACE_SECONDS = 30.0
+"""How long a collection that no longer serves is kept for those who are reading it."""
 WAIT_FOR_SECONDS = 5.0
-STALE_LAG = 1_000
-
-
-class Positioned(Protocol):
-    """Anything that has a place in its source."""
-
-    @property
-    def seq(self) -> int:
-        """Its sequence."""
-        ...
-
-    @property
-    def traceparent(self) -> str | None:
-        """The trace that led to it."""
-        ...
-
-
-ItemT = TypeVar("ItemT", bound=Positioned)
-ItemT_co = TypeVar("ItemT_co", bound=Positioned, covariant=True)
-
-
-class Source(Protocol[ItemT_co]):
-    """What a read model is made from, in order."""
-
-    def follow(self, after: int) -> AsyncIterator[Sequence[ItemT_co]]:
-        """Give everything after a sequence, for ever, in batches of what is there."""
-        ...
-
-    async def head(self) -> int:
-        """Give the sequence of the newest."""
-        ...
-
-
-Project = Callable[[Sequence[ItemT]], Awaitable[Sequence[Write]]]
-
-
-class _MovedError(Exception):
-    """The store's position is not where this writer left it: read it again."""
-
-
-@dataclass(slots=True)
-class _Place:
-    """How far one generation is."""
-
-    generation: int
-    seq: int
 
 
 class Projector(Generic[ItemT]):
     """Keeps one read model."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the order is that of a sentence
         self,
         service: str,
         store: Store,
@@ -93,13 +62,20 @@ class Projector(Generic[ItemT]):
         """Say what is made from what; `run` does it."""
         self.name = model.name
         self.model = model
+        self.healthy = False
+        """Whether the read model was kept when last looked at."""
         self._store = store
         self._source = source
         self._project = project
         self._clock = clock
-        self._place: _Place | None = None
         self._turn = asyncio.Lock()
         self._moved = asyncio.Condition()
+        self._position = 0
+        self._head = 0
+        self._rival = False
+        self._generation: int | None = None
+        self._shadow: int | None = None
+        self._tidy_at: float | None = clock.monotonic()
         self._tracer = tracing.tracer_for(service)
         self._lag = metrics.gauge("tracseq_projector_lag", service=service, read_model=model.name)
         self._documents = metrics.counter(
@@ -109,102 +85,127 @@ class Projector(Generic[ItemT]):
     @property
     def position(self) -> int:
         """The newest sequence that the read model shows, as far as this process knows."""
-        return self._place.seq if self._place else 0
+        return self._position
+
+    def lag(self) -> int:
+        """Say how far the read model is behind its source, in sequences, when last looked at."""
+        return max(0, self._head - self._position)
 
     async def run(self) -> None:
         """Keep the read model for ever, whatever becomes of the store meanwhile."""
-        pause = RETRY_FIRST_SECONDS
-        while True:
-            try:
-                place = await self._read_place()
-                pause = RETRY_FIRST_SECONDS
-                async for batch in self._source.follow(place.seq):
-                    await self._take(batch)
-            except _MovedError:
-                log.info("projector.position_moved", read_model=self.name)
-            except StoreUnavailable as error:
-                log.warning(
-                    "projector.waits", read_model=self.name, after_seconds=pause, error=str(error)
-                )
-                await self._clock.sleep(pause)
-                pause = min(pause * 2, RETRY_MAX_SECONDS)
+        with untraced():
+            while True:
+                try:
+                    await (self._stand_by() if self._rival else self._lead())
+                except Displaced:
+                    await self._look_who_writes()
+                except Retryable as error:
+                    log.warning("projector.again", read_model=self.name, error=str(error))
+                finally:
+                    self.healthy = False
+                await self._clock.sleep(RETRY_FIRST_SECONDS)
 
-    async def _take(self, batch: Sequence[ItemT]) -> None:
-        writes = newest_of_each(list(await self._project(batch)))
-        async with self._turn:
-            place = self._place
-            if place is None:
-                raise _MovedError
-            if batch[-1].seq > place.seq:
-                await self._write(place, writes, batch)
-        async with self._moved:
-            self._moved.notify_all()
-        self._lag.set(
-            max(0, await self._source.head() - place.seq) if len(batch) >= WRITES_MAX else 0
-        )
+    # Writing
 
-    async def _write(self, place: _Place, writes: Sequence[Write], batch: Sequence[ItemT]) -> None:
-        """Write documents, then the position, in one ordered bulk; a position that moved is no longer ours."""
-        collection = self._store.collection(self.model.collection(place.generation))
-        traces = [item.traceparent for item in batch if item.traceparent]
-        head, tail = writes[:-WRITES_MAX], writes[-WRITES_MAX:]
+    async def _lead(self) -> None:
+        live = await self._claim()
+        following = asyncio.create_task(self._follow(live))
         try:
-            with use_span(
-                bulk_span(self._tracer, f"project {self.name}", traces), end_on_exit=True
-            ):
-                for start in range(0, len(head), WRITES_MAX):
-                    await collection.bulk_write(
-                        [_request(w) for w in head[start : start + WRITES_MAX]], ordered=True
-                    )
-                requests = [
-                    *(_request(write) for write in tail),
-                    _move(place.seq, batch[-1].seq, writes),
-                ]
-                result = await collection.bulk_write(requests, ordered=True)
-        except PyMongoError as error:
-            self._place = None
-            raise StoreUnavailable(f"read model {self.name} was not written: {error}") from error
-        puts = sum(isinstance(write, Put) for write in tail)
-        if result.matched_count + result.upserted_count != puts + 1:
-            self._place = None
-            raise _MovedError
-        place.seq = batch[-1].seq
+            while not following.done():
+                self.healthy = True
+                await self._watch(live)
+                await asyncio.wait({following}, timeout=WATCH_SECONDS)
+            following.result()
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    async def _claim(self) -> Generation:
+        """Become the writer, however long the store is away."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Retryable),
+            wait=wait_exponential_jitter(initial=RETRY_FIRST_SECONDS, max=RETRY_MAX_SECONDS),
+            stop=stop_never,
+            sleep=self._clock.sleep,
+            before_sleep=self._tell,
+        )
+        live: Generation = await retrying(Generation.claim, self._store, self.model, self.name)
+        generation, seq = live.pointer.generation, live.pointer.seq
+        if self._generation not in {None, generation}:
+            self._tidy_at = self._clock.monotonic() + GRACE_SECONDS
+        self._generation = generation
+        await self._show(seq)
+        log.info("projector.writes", read_model=self.name, generation=generation, after=seq)
+        return live
+
+    def _tell(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        log.warning("projector.waits", read_model=self.name, error=str(error))
+
+    async def _follow(self, live: Generation) -> None:
+        async for batch in self._source.follow(live.pointer.seq):
+            for items in _portions(batch):
+                await self._take(live, items)
+                await self._show(live.pointer.seq)
+
+    async def _take(self, target: Generation, items: Sequence[ItemT]) -> None:
+        writes = newest_of_each(await self._project(items))
+        causes = [item.traceparent for item in items]
+        async with self._turn:
+            with span_for(self._tracer, f"project {self.name}", causes):
+                await target.write(writes, items[-1].seq)
         self._documents.inc(len(writes))
 
-    # Where it stands
+    async def _show(self, seq: int) -> None:
+        self._position = seq
+        self._head = max(self._head, seq)
+        self._lag.set(self.lag())
+        async with self._moved:
+            self._moved.notify_all()
 
-    async def _read_place(self) -> _Place:
+    async def _watch(self, live: Generation) -> None:
+        """See that the store still shows what was written last, and how far the source is."""
         async with self._turn:
-            try:
-                generation = await self._read_generation()
-                self._place = await self._open(generation)
-            except PyMongoError as error:
-                raise StoreUnavailable(
-                    f"the position of {self.name} cannot be read: {error}"
-                ) from error
-            return self._place
+            await live.check()
+        await self._look_ahead()
+        if self._tidy_at is not None and self._clock.monotonic() >= self._tidy_at:
+            keep = {live.pointer.generation, self._shadow}
+            self._tidy_at = None
+            await tidy(self._store, self.model, keep)
 
-    async def _read_generation(self) -> int:
-        pointers = self._store.collection(POINTERS)
-        found = await pointers.find_one({"_id": self.name})
-        if found is None:
-            await pointers.update_one(
-                {"_id": self.name}, {"$setOnInsert": {"generation": 1}}, upsert=True
-            )
-            found = await pointers.find_one({"_id": self.name})
-        return int(found["generation"]) if found else 1
+    async def _look_ahead(self) -> None:
+        try:
+            self._head = max(await self._source.head(), self._position)
+        except Retryable as error:
+            log.info("projector.source_silent", read_model=self.name, error=str(error))
+        self._lag.set(self.lag())
 
-    async def _open(self, generation: int) -> _Place:
-        collection = self._store.collection(self.model.collection(generation))
-        found = await collection.find_one({"_id": POSITION_ID})
-        if found is None:
-            for keys in self.model.indexes():
-                await collection.create_index(keys)
-            await collection.update_one(
-                {"_id": POSITION_ID}, {"$setOnInsert": {"seq": 0}}, upsert=True
-            )
-            return _Place(generation, 0)
-        return _Place(generation, int(found["seq"]))
+    # Standing by
+
+    async def _look_who_writes(self) -> None:
+        """Tell another writer, who is left alone, from a store that lost something."""
+        try:
+            found = await read_pointer(self._store, self.name)
+        except Retryable:
+            return
+        same = found is not None and found.generation == self._generation
+        self._rival = same and found is not None and found.seq >= self._position
+        log.info("projector.displaced", read_model=self.name, by_rival=self._rival)
+
+    async def _stand_by(self) -> None:
+        """Wait until the other writer stalls; whatever else happens to the store ends it too."""
+        moved_at = self._clock.monotonic()
+        while self._clock.monotonic() < moved_at + STALL_SECONDS:
+            found = await read_pointer(self._store, self.name)
+            if found is None or found.generation != self._generation or found.seq < self._position:
+                break
+            await self._look_ahead()
+            if found.seq > self._position or found.seq >= self._head:
+                moved_at = self._clock.monotonic()
+            await self._show(found.seq)
+            self.healthy = True
+            await self._clock.sleep(WATCH_SECONDS)
+        self._rival = False
 
     async def wait_for(self, seq: int, *, timeout_seconds: float = WAIT_FOR_SECONDS) -> None:
         """Wait until the read model shows a sequence.
@@ -214,73 +215,61 @@ class Projector(Generic[ItemT]):
         """
         try:
             async with asyncio.timeout(timeout_seconds), self._moved:
-                await self._moved.wait_for(lambda: self.position >= seq)
+                await self._moved.wait_for(lambda: self._position >= seq)
         except TimeoutError:
-            behind = f"The list of {self.name} ({seq - self.position} entries behind)"
+            behind = f"The list of {self.name} (it shows sequence {self._position}, not yet {seq})"
             raise Refused(Unavailable(what=behind, retry_after_seconds=2)) from None
 
     # Rebuilding
 
-    async def rebuild(self, on_progress: Callable[[int, int], None] | None = None) -> int:
-        """Make the read model anew from the beginning while the present one serves; give its new generation.
+    async def rebuild(self, on_progress: Progress | None = None) -> int:
+        """Make the read model anew from the beginning while the present one serves.
 
-        `on_progress` hears (sequence reached, sequence of the newest). Raises:
-            StoreUnavailable: the store does not answer; the present one goes on serving.
+        Args:
+            on_progress: hears the sequence reached and the sequence to reach.
+
+        Returns:
+            The new generation.
+
+        Raises:
+            Retryable: the store does not answer, or lost the half that was there; the present one
+                goes on serving.
         """
+        if self._shadow is not None:
+            raise Conflict(f"read model {self.name} is being rebuilt already")
+        self._shadow = number = await next_generation(self._store, self.model)
         try:
-            present = await self._read_generation()
-            shadow = present + 1
-            await self._store.collection(self.model.collection(shadow)).drop()
-            place = await self._open(shadow)
-            await self._fill(place, on_progress)
-            await self._store.collection(self.model.collection(present)).drop()
-        except PyMongoError as error:
-            raise StoreUnavailable(f"read model {self.name} was not rebuilt: {error}") from error
-        return shadow
+            shadow = await Generation.claim(
+                self._store, self.model, self.model.collection(number), number
+            )
+            await self._fill(shadow, on_progress)
+        except Displaced as error:
+            raise StoreUnavailable(f"the store lost {error} during its rebuild") from None
+        finally:
+            self._shadow = None
+            self._tidy_at = self._clock.monotonic() + GRACE_SECONDS
+        return number
 
-    async def _fill(self, place: _Place, on_progress: Callable[[int, int], None] | None) -> None:
-        head = await self._source.head()
-        if place.seq >= head:
-            async with self._turn:
-                await self._point_to(place)
+    async def _fill(self, shadow: Generation, on_progress: Progress | None) -> None:
+        goal = await self._source.head()
+        if await self._serve(shadow, goal):
             return
-        async for batch in self._source.follow(place.seq):
-            await self._write(place, newest_of_each(list(await self._project(batch))), batch)
-            if on_progress is not None:
-                on_progress(place.seq, head)
-            if place.seq >= head:
-                head = await self._source.head()
-            async with self._turn:
-                live = self._place.seq if self._place else 0
-                if place.seq >= max(live, head):
-                    await self._point_to(place)
-                    return
+        async for batch in self._source.follow(0):
+            for items in _portions(batch):
+                await self._take(shadow, items)
+                if on_progress is not None:
+                    on_progress(shadow.pointer.seq, max(goal, shadow.pointer.seq))
+            if await self._serve(shadow, goal):
+                return
 
-    async def _point_to(self, place: _Place) -> None:
-        await self._store.collection(POINTERS).update_one(
-            {"_id": self.name}, {"$set": {"generation": place.generation}}, upsert=True
-        )
-        self._place = place
-        log.info(
-            "projector.rebuilt", read_model=self.name, generation=place.generation, seq=place.seq
-        )
-
-    def collection_name(self) -> str:
-        """Name the collection that serves now."""
-        return self.model.collection(self._place.generation if self._place else 1)
+    async def _serve(self, shadow: Generation, goal: int) -> bool:
+        """Let the shadow serve once it is level; our own writer waits meanwhile."""
+        if shadow.pointer.seq < goal:
+            return False
+        async with self._turn:
+            return await swap(self._store, self.model, shadow.pointer)
 
 
-def _request(write: Write) -> Any:  # noqa: ANN401 - pymongo's own union of requests
-    if isinstance(write, Put):
-        document = write.document()
-        return ReplaceOne({"_id": write.id}, document, upsert=True)
-    return DeleteOne({"_id": write.id})
-
-
-def _move(before: int, after: int, writes: Sequence[Write]) -> UpdateOne:
-    update: Document = {"$set": {"seq": after}}
-    orders = [write.order for write in writes if isinstance(write, Put)]
-    if orders:
-        update["$min"] = {"order_min": min(orders)}
-        update["$max"] = {"order_max": max(orders)}
-    return UpdateOne({"_id": POSITION_ID, "seq": before}, update)
+def _portions(batch: Sequence[ItemT]) -> Iterator[Sequence[ItemT]]:
+    for start in range(0, len(batch), ITEMS_MAX):
+        yield batch[start : start + ITEMS_MAX]

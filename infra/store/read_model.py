@@ -1,19 +1,18 @@
 """What a read model is: a name, what it can be asked by, and documents in a set order.
 
-Documents hold JSON values only (a view as it is sent, and the fields it is asked by), so nothing depends
-on how a store encodes identifiers, times or decimals.
+A document holds JSON values only: a view as it is sent, and the fields it is asked by. So decimals
+come back with every digit and times with their microseconds (BSON has milliseconds, and decimals
+that two stores would have to agree on), and nothing depends on how a store encodes identifiers.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-EVERY = "every"
-"""A field that is 1 in each document: what an unfiltered list asks by, and what tells documents from the position."""
 ORDER = "order"
 """A whole number that grows with what is newer; lists show the highest first."""
 VIEW = "view"
-POSITION_ID = "_position"
+RESERVED = frozenset({"_id", ORDER, VIEW})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +22,35 @@ class ReadModel:
     name: str
     ask_by: tuple[str, ...] = ()
     """Fields that lists filter by; each has an index together with the order."""
+    counted: tuple[str, ...] = ()
+    """Those of them that have few values (a status, a type), all together at most
+    `infra.store.census.FACETS_MAX` combinations: any page of a list that asks by no other field is
+    found at once. Asking by another costs time in proportion to the documents with its value."""
+
+    def __post_init__(self) -> None:
+        """Refuse a declaration that cannot work.
+
+        Raises:
+            ValueError: a name is taken, or a field is counted that cannot be asked by.
+        """
+        wrong = RESERVED.intersection(self.ask_by) | set(self.counted).difference(self.ask_by)
+        if wrong:
+            raise ValueError(
+                f"read model {self.name}: {sorted(wrong)} cannot be asked by; choose a name other "
+                f"than {sorted(RESERVED)}, and list in ask_by what is counted"
+            )
 
     def indexes(self) -> list[list[tuple[str, int]]]:
         """Give the keys of its indexes, equality first."""
-        return [[(field, 1), (ORDER, -1)] for field in (EVERY, *self.ask_by)]
+        return [[(ORDER, -1)], *([(field, 1), (ORDER, -1)] for field in self.ask_by)]
 
     def collection(self, generation: int) -> str:
         """Name the collection of one generation."""
         return f"{self.name}__g{generation}"
+
+    def blocks(self, generation: int) -> str:
+        """Name the collection of its census (`infra.store.census`)."""
+        return f"{self.collection(generation)}__blocks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +60,13 @@ class Put:
     id: str
     order: int
     view: Mapping[str, Any]
+    """JSON values, as they are sent to whoever lists them."""
     fields: Mapping[str, Any]
-    """What it can be asked by."""
+    """What it can be asked by; JSON values, or a list of them where any one will do."""
 
     def document(self) -> dict[str, Any]:
         """Give the document as it is stored."""
-        return {"_id": self.id, EVERY: 1, ORDER: self.order, VIEW: dict(self.view), **self.fields}
+        return {"_id": self.id, ORDER: self.order, VIEW: dict(self.view), **self.fields}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,17 @@ import typer
 
 from contracts.event import ListEvents, TimelineEntry
 from infra.clock import SYSTEM
-from infra.http.client import API, EdgeClient
+from infra.http.client import API, EdgeClient, EdgeUnreachableError, LiveStream
 from services.cli import output, running
 from services.cli.outcome import command, usage_error
 from services.cli.running import DATA_DEFAULT, DataOption, JsonOption
 
 STREAM_PATH = f"{API}/events/stream"
+CLOSED = "closed"
+"""The edge's farewell: it stops, or we were too slow."""
+COME_BACK_SECONDS = 1.0
+AWAY_SECONDS_MAX = 60.0
+"""How long the edge may be away before following ends."""
 DATA_CHARS_SHOWN = 160
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -83,8 +88,28 @@ def parse_since(text: str, now: datetime) -> datetime:
 
 
 async def _follow(edge: EdgeClient, wanted: dict[str, str], *, as_json: bool) -> None:
-    async with edge.live(STREAM_PATH, params=wanted) as stream:
-        async for event in stream:
+    """Show what happens for ever, going on where it stopped when the edge was away for a while."""
+    position: str | None = None
+    lost_at: float | None = None
+    while True:
+        try:
+            async with edge.live(STREAM_PATH, params=wanted, after=position) as stream:
+                lost_at = None
+                try:
+                    await _show_all(stream, as_json=as_json)
+                finally:
+                    position = stream.position
+        except EdgeUnreachableError:
+            # The first time it must be there; afterwards it may restart.
+            if position is None or (lost_at and SYSTEM.monotonic() - lost_at > AWAY_SECONDS_MAX):
+                raise
+        lost_at = lost_at or SYSTEM.monotonic()
+        await SYSTEM.sleep(COME_BACK_SECONDS)
+
+
+async def _show_all(stream: LiveStream, *, as_json: bool) -> None:
+    async for event in stream:
+        if event.name != CLOSED:
             show(TimelineEntry.model_validate_json(event.data), as_json=as_json)
 
 

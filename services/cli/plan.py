@@ -1,6 +1,7 @@
 """What `tracseq up` shall start, and on which ports. It starts nothing."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +24,8 @@ class Plan:
     """None: the ports of the catalog. 0: any base whose ports are free."""
     isolated: bool = False
     profile: Profile = "safe"
-    smtp_url: str | None = None
+    told: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What the services are told besides, as environment variables."""
     log_level: LogLevel = "info"
     only: frozenset[str] = frozenset()
     """Names of services; empty for all."""

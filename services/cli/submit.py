@@ -51,7 +51,7 @@ def register(app: typer.Typer) -> None:
         """Submit a manifest: every row becomes a stored sample, or nothing happens at all.
 
         Watches the transaction to its end and exits with 0 only if it completed. The same file
-        twice is one submission.
+        twice is one submission, unless the first came to nothing.
         """
         content = read_manifest(file)
         async with EdgeClient(running.edge_url(data), actor=who(actor)) as edge:

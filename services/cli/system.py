@@ -21,7 +21,6 @@ from services import catalog
 from services.cli import running
 from services.cli.plan import Plan, choose_ports
 from services.cli.running import RunInfo
-from services.cli.smtp import smtp_environment
 from services.cli.version import own_version
 
 DRAIN_SECONDS = 6
@@ -162,8 +161,7 @@ class System:
             "TRACSEQ_LOG_LEVEL": self.plan.log_level,
             "TRACSEQ_DRAIN_SECONDS": str(DRAIN_SECONDS),
         }
-        if self.plan.smtp_url is not None:
-            environment |= smtp_environment(self.plan.smtp_url)
+        environment |= self.plan.told
         for service in self.plan.services:
             environment[f"TRACSEQ_{service.name.upper()}_HTTP_PORT"] = str(
                 self._ports[service.name]

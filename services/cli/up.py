@@ -19,6 +19,7 @@ from services.cli import output
 from services.cli.outcome import CliError, Exit, command, usage_error
 from services.cli.plan import ANY_BASE, LogLevel, Plan, Profile
 from services.cli.running import DATA_DEFAULT, JsonOption, RunInfo
+from services.cli.smtp import smtp_environment
 from services.cli.system import System
 
 PORT_BASE_MIN = 1_024
@@ -50,7 +51,8 @@ def register(app: typer.Typer) -> None:
         ] = False,
         profile: Annotated[Profile, typer.Option(help="How durable: dev or safe.")] = "safe",
         smtp_url: Annotated[
-            str | None, typer.Option(help="Mail server for notifications: smtp[+starttls]://HOST:PORT.")
+            str | None,
+            typer.Option(help="Mail server for notifications: smtp[+starttls]://HOST:PORT."),
         ] = None,
         log_level: Annotated[LogLevel, typer.Option(help="How much the services say.")] = "warning",
         only: Annotated[
@@ -68,7 +70,7 @@ def register(app: typer.Typer) -> None:
             port_base=_port_base(port_base),
             isolated=isolated,
             profile=profile,
-            smtp_url=smtp_url,
+            told=smtp_environment(smtp_url) if smtp_url is not None else {},
             log_level=log_level,
             only=_only(only),
         )
@@ -133,7 +135,9 @@ def _announce(info: RunInfo, *, as_json: bool) -> None:
     facts.add_row("Services", f"{', '.join(info.services)} ({how})")
     facts.add_row("Try", _suggestion(info))
     facts.add_row("Stop", f"Ctrl-C, or kill {info.pid}; everything that was answered is kept")
-    output.stdout().print(Panel(facts, title=f"tracseq {info.version} is up", title_align="left"))
+    output.stdout().print(
+        Panel(facts, title=f"tracseq {info.version} is up", title_align="left", expand=False)
+    )
 
 
 def _suggestion(info: RunInfo) -> str:

@@ -16,7 +16,7 @@ from contracts.template import (
     ManifestValidated,
     ValidateManifest,
 )
-from contracts.types import Barcode, FileRef, SampleId, derive_id
+from contracts.types import Barcode, SampleId, derive_id
 from infra.bus.bus import Bus
 from infra.bus.context import Context
 from services.template.domain import columns
@@ -38,7 +38,7 @@ async def on_validate_manifest(
     command: ValidateManifest, context: Context, *, files: ManifestFiles, bus: Bus
 ) -> ManifestValidated | ManifestInvalid:
     """Validate a submission's manifest, and keep its valid rows for whoever registers them."""
-    judged = await _judge(command.file, command.sheet, context, files, bus)
+    judged = await _judge(command, context, files=files, bus=bus)
     refusal = judged.refusal(partial=command.partial)
     if refusal is not None:
         return refusal
@@ -65,7 +65,7 @@ async def on_check_manifest(
     command: CheckManifest, context: Context, *, files: ManifestFiles, bus: Bus
 ) -> ManifestReport:
     """Say what a submission of this file would find; nothing is kept."""
-    return (await _judge(command.file, command.sheet, context, files, bus)).report()
+    return (await _judge(command, context, files=files, bus=bus)).report()
 
 
 async def on_manifest_columns(_query: GetManifestTemplate, _context: Context) -> ManifestTemplate:
@@ -74,10 +74,12 @@ async def on_manifest_columns(_query: GetManifestTemplate, _context: Context) ->
 
 
 async def _judge(
-    file: FileRef, sheet: str | None, context: Context, files: ManifestFiles, bus: Bus
+    command: ValidateManifest | CheckManifest, context: Context, *, files: ManifestFiles, bus: Bus
 ) -> Validation:
     today = latest_day(context.now)
-    judged = await files.read(file, sheet, lambda table: validate(table, today=today))
+    judged = await files.read(
+        command.file, command.sheet, lambda table: validate(table, today=today)
+    )
     return judged.without_taken(await _taken(judged.barcodes, bus, context))
 
 

@@ -17,4 +17,4 @@ class Settings(ServiceSettings):
     manifest_bytes_max: Annotated[int, Field(gt=0, le=64 * 1024 * 1024)] = 16 * 1024 * 1024
     """A larger file is no manifest: ten thousand rows have about two megabytes."""
     readings_max: Annotated[int, Field(ge=1, le=16)] = 2
-    """Manifests that are read at once; each may need a processor and, if it is a workbook, a gibibyte."""
+    """Manifests that are read at once; a workbook may need a processor and a gibibyte."""

@@ -9,7 +9,7 @@ every start.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 from tenacity import (
@@ -138,15 +138,18 @@ class Postman:
 
     async def _patiently(self, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Read or write the log over an outage of the broker: what happened must be recorded."""
-        retrying: Any = AsyncRetrying(
+
+        async def awaited() -> ResultT:
+            return await call()
+
+        retrying = AsyncRetrying(
             retry=retry_if_exception_type(Retryable),
             stop=stop_after_attempt(BROKER_ATTEMPTS_MAX),
             wait=wait_exponential(multiplier=0.1, max=BROKER_WAIT_MAX_SECONDS),
             sleep=self._clock.sleep,
             reraise=True,
         )
-        result: ResultT = await retrying(call)
-        return result
+        return await retrying(awaited)
 
     def _context(self, email: Email) -> Context:
         return Context(

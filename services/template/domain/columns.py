@@ -15,6 +15,7 @@ from contracts.template import ROWS_MAX, ColumnView, ManifestTemplate
 from contracts.types import AnalysisType, Priority, SampleType
 from services.template.domain import codes, dates, materials, numbers, words, zones
 from services.template.domain.numbers import squashed
+from services.template.domain.table import listed
 
 CACHED_HEADERS_MAX = 4_096
 HEADER_CHARACTERS_MAX = 120
@@ -53,7 +54,7 @@ class Column:
 
     def spellings(self) -> list[str]:
         """List every squashed header that means it without a hint."""
-        spelt = (self.name, self.header, *words.listed(self.aliases))
+        spelt = (self.name, self.header, *listed(self.aliases))
         return [squashed(spelling) for spelling in spelt]
 
 
@@ -70,8 +71,8 @@ SAMPLE_ID: Final = Column(
     header="sample_id",
     field="name",
     aliases=(
-        "sample, sample name, sample no, sample nr, sample number, sample identifier, id, specimen, "
-        "specimen id, tube id, external id, external name, external sample id"
+        "sample, sample name, sample no, sample nr, sample number, sample identifier, id, "
+        "specimen, specimen id, tube id, external id, external name, external sample id"
     ),
     parse=codes.sample_id,
     required=True,
@@ -94,7 +95,8 @@ SAMPLE_TYPE: Final = Column(
     header="sample_type",
     field="sample_type",
     aliases=(
-        "type, specimen type, material, material type, matrix, analyte, source type, source material"
+        "type, specimen type, material, material type, matrix, analyte, source type, "
+        "source material"
     ),
     parse=materials.material,
     required=True,
@@ -106,8 +108,8 @@ STORAGE_TEMPERATURE: Final = Column(
     header="storage_temperature",
     field="zone",
     aliases=(
-        "storage temp, temperature, temp, storage, storage condition, storage conditions, store at, "
-        "storage class, storage zone, temperature zone, zone"
+        "storage temp, temperature, temp, storage, storage condition, storage conditions, "
+        "store at, storage class, storage zone, temperature zone, zone"
     ),
     parse=zones.zone,
     accepts="-80, -20, 4, RT or 37, with or without °C; where it is empty, what the type needs",
@@ -148,8 +150,8 @@ SUBJECT_ID: Final = Column(
     header="subject_id",
     field="subject_id",
     aliases=(
-        "patient, patient id, patient number, subject, subject number, participant, participant id, "
-        "donor, donor id, individual, individual id, pseudonym, case id"
+        "patient, patient id, patient number, subject, subject number, participant, "
+        "participant id, donor, donor id, individual, individual id, pseudonym, case id"
     ),
     parse=codes.subject_id,
     accepts="the patient's or subject's pseudonym",
@@ -207,7 +209,8 @@ ANALYSIS_TYPE: Final = Column(
     header="analysis_type",
     field="analysis_type",
     aliases=(
-        "analysis, requested analysis, analysis requested, assay, test, application, sequencing type"
+        "analysis, requested analysis, analysis requested, assay, test, application, "
+        "sequencing type"
     ),
     parse=words.analysis_type,
     accepts=", ".join(AnalysisType),
@@ -229,7 +232,12 @@ COLUMNS: Final = (
 )
 
 KNOWN: Final[Mapping[str, Match]] = {
-    **{f"{s}{h}": Match(c, hint) for c in COLUMNS for s in c.spellings() for h, hint in c.hints.items()},
+    **{
+        f"{s}{h}": Match(c, hint)
+        for c in COLUMNS
+        for s in c.spellings()
+        for h, hint in c.hints.items()
+    },
     **{s: Match(c, "") for c in COLUMNS for s in c.spellings()},
 }
 """Every squashed header that is known; a plain name goes before a name with a hint."""
@@ -262,7 +270,7 @@ def _view(column: Column) -> ColumnView:
     return ColumnView(
         name=column.header,
         required=column.required,
-        aliases=[a for a in (column.words, *words.listed(column.aliases)) if a != column.header],
+        aliases=[a for a in (column.words, *listed(column.aliases)) if a != column.header],
         accepts=column.accepts,
         example=column.example,
     )

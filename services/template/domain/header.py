@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from services.template.domain import columns
 from services.template.domain.columns import BARCODE, COLUMNS, SAMPLE_ID, Column
-from services.template.domain.table import Fault, Table, letters, shortened
+from services.template.domain.table import Fault, Row, Table, letters, shortened
+from services.template.domain.validation import Place
 
 HEADERS_NAMED_MAX = 20
 
@@ -21,6 +22,10 @@ class Assigned:
     hint: str
     required: bool
 
+    def of(self, row: Row) -> Place:
+        """Say where the cell of this column stands in a row."""
+        return Place(row.number, self.header, row.text(self.index) or None)
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -33,6 +38,11 @@ class Header:
     """Problems, each with the header it is about."""
     remarks: Sequence[tuple[str | None, Fault]]
     """Warnings, likewise."""
+
+    @property
+    def barcodes(self) -> Assigned | None:
+        """Where the barcodes stand: in their own column, or in the one for sample ids."""
+        return self.of(BARCODE) or self.of(SAMPLE_ID)
 
     def of(self, column: Column) -> Assigned | None:
         """Give a column's place in the file."""
@@ -68,7 +78,7 @@ def _barcode_is_empty(table: Table, places: dict[str, list[Assigned]]) -> bool:
     if BARCODE.name not in places or SAMPLE_ID.name not in places:
         return False
     at = places[BARCODE.name][0].index
-    return not any(at < len(row.cells) and row.cells[at] for row in table.rows)
+    return not any(row.text(at) for row in table.rows)
 
 
 def _with_barcode_required(assigned: list[Assigned]) -> list[Assigned]:
@@ -85,7 +95,8 @@ def _unknown(text: str) -> Fault:
     return Fault(
         "header.unknown",
         f"Column '{shortened(text)}' is not known and was left out.",
-        f"{meant}Rename it if it belongs to the sample; GET /api/v1/manifests/template lists the columns.",
+        f"{meant}Rename it if it belongs to the sample; "
+        "GET /api/v1/manifests/template lists the columns.",
     )
 
 
@@ -93,7 +104,7 @@ def _twice(assigned: Sequence[Assigned]) -> Fault:
     named = " and ".join(
         f"'{shortened(a.header)}' (column {letters(a.index + 1)})" for a in assigned[:3]
     )
-    words = assigned[0].column.name.replace("_", " ")
+    words = assigned[0].column.words
     return Fault(
         "header.twice", f"{named} both mean the {words}.", "Keep one of them, or rename the other."
     )
@@ -103,7 +114,7 @@ def _missing(column: Column, header: Sequence[str]) -> Fault:
     found = ", ".join(f"'{shortened(text)}'" for text in header[:HEADERS_NAMED_MAX] if text)
     return Fault(
         "header.missing",
-        f"There is no column for the {column.name.replace('_', ' ')}. The headers found are: {found}.",
+        f"There is no column for the {column.words}. The headers found are: {found}.",
         f"Add a column '{column.header}': {column.accepts}.",
     )
 

@@ -5,54 +5,30 @@ laboratory has a barcode already is not known here.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
-from typing import Final
 
 from pydantic import ValidationError
 
 from contracts.sample import SampleDetails
-from contracts.template import ManifestProblem
-from contracts.types import SampleType, Zone, normalise_barcode
-from services.template.domain import columns, header, vocabulary
+from contracts.types import SampleType, Zone
+from services.template.domain import codes, header, words
 from services.template.domain.columns import (
     BARCODE,
     COLLECTED_ON,
-    CONCENTRATION,
     SAMPLE_ID,
     SAMPLE_TYPE,
     STORAGE_TEMPERATURE,
 )
 from services.template.domain.header import Assigned, Header
+from services.template.domain.materials import Material
+from services.template.domain.remarks import changed_barcode, second_looks
 from services.template.domain.table import Fault, Row, Table, letters
-from services.template.domain.validation import Validation, ValidRow, located
-from services.template.domain.vocabulary import Material
+from services.template.domain.validation import Findings, Place, Validation, ValidRow
 
-DNA_VISCOUS_NG_PER_UL: Final = Decimal(1_000)
-"""Above this genomic DNA is too viscous to be pipetted exactly."""
 ROWS_NAMED_MAX = 5
 """Other rows that a problem names."""
-
-
-@dataclass(slots=True)
-class _Findings:
-    """What was found so far."""
-
-    table: Table
-    problems: list[ManifestProblem] = field(default_factory=list[ManifestProblem])
-    warnings: list[ManifestProblem] = field(default_factory=list[ManifestProblem])
-
-    def problem(
-        self, fault: Fault, row: int | None, column: str | None = None, value: str | None = None
-    ) -> None:
-        self.problems.append(located(self.table, fault, row, column, value))
-
-    def warn(
-        self, fault: Fault, row: int | None, column: str | None = None, value: str | None = None
-    ) -> None:
-        self.warnings.append(located(self.table, fault, row, column, value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,294 +38,199 @@ class _Judge:
     table: Table
     header: Header
     today: date
-    found: _Findings
+    found: Findings
 
     def row(self, row: Row) -> ValidRow | None:
         """Judge one row; None where it has a problem."""
         before = len(self.found.problems)
         values = self._values(row)
         self._strays(row)
-        barcode_from = self._barcode(row, values)
+        self._barcode(row, values)
         self._collected(row, values)
-        if len(self.found.problems) > before or barcode_from is None:
+        material = values.get(SAMPLE_TYPE.field)
+        if len(self.found.problems) > before or not isinstance(material, Material):
             return None
-        self._remarks(row, values)
-        return self._valid(row, values, barcode_from)
+        self._remarks(row, values, material)
+        return self._valid(row, values, material)
 
     def _values(self, row: Row) -> dict[str, object]:
         """Read the cells whose columns are known, by field."""
         values: dict[str, object] = {}
-        for place in self.header.assigned:
-            text = _text(row, place.index)
-            value = self._read(row, place, text)
+        for assigned in self.header.assigned:
+            text = row.text(assigned.index)
+            value = self._read(row, assigned, text)
             if isinstance(value, Fault):
-                self.found.problem(value, row.number, place.header, text)
+                self.found.problem(value, assigned.of(row))
             elif value is not None:
-                values[place.column.field] = value
+                values[assigned.column.field] = value
         return values
 
-    def _read(self, row: Row, place: Assigned, text: str) -> object:
+    def _read(self, row: Row, assigned: Assigned, text: str) -> object:
         if not text:
-            return self._missing(row, place) if place.required else None
-        if vocabulary.says_nothing(text):
-            return _unknown(place, text) if place.required else None
-        return place.column.parse(text, place.hint)
+            return self._missing(row, assigned) if assigned.required else None
+        if words.says_nothing(text):
+            return _unknown(assigned, text) if assigned.required else None
+        return assigned.column.parse(text, assigned.hint)
 
-    def _missing(self, row: Row, place: Assigned) -> Fault:
-        words = place.column.name.replace("_", " ")
-        block = next((m for m in self.table.merged if m.holds(row.number, place.index + 1)), None)
+    def _missing(self, row: Row, assigned: Assigned) -> Fault:
+        column = assigned.column
+        blocks = (m for m in self.table.merged if m.holds(row.number, assigned.index + 1))
+        block = next(blocks, None)
         if block is not None:
-            remedy = f"The cell is part of the merged block {block}: split it, and fill every cell."
-        elif self.table.spreadsheet:
-            remedy = f"Fill the cell: {place.column.accepts}. A formula that was never calculated reads as empty."
+            remedy = f"The cell is part of the merged block {block}: split it, and fill each cell."
         else:
-            remedy = f"Fill the cell: {place.column.accepts}."
-        return Fault(f"{place.column.name}.missing", f"The {words} is missing.", remedy)
+            formula = " A formula that was never calculated reads as empty."
+            remedy = f"Fill the cell: {column.accepts}.{formula if self.table.spreadsheet else ''}"
+        return Fault(f"{column.name}.missing", f"The {column.words} is missing.", remedy)
 
     def _strays(self, row: Row) -> None:
-        """Find cells that belong to no column: often the row is shifted by a separator too many."""
+        """Find cells that belong to no column: often a separator too many shifted the row."""
         width = len(self.table.header)
-        strays = [
-            i
-            for i, text in enumerate(row.cells)
-            if text and (i >= width or i in self.header.unnamed)
-        ]
-        for index in strays[:1]:
-            beyond = (
-                "Put quotes around cells that hold the separator"
-                if not self.table.spreadsheet
-                else "Remove the cell"
-            )
-            fault = Fault(
-                "row.stray_cell",
-                f"{len(strays)} cell(s) of this row stand under no header.",
-                f"{beyond}, or give the column a header.",
-            )
-            self.found.problem(fault, row.number, letters(index + 1), row.cells[index])
+        outside = self.header.unnamed
+        strays = [i for i, text in enumerate(row.cells) if text and (i >= width or i in outside)]
+        if not strays:
+            return
+        quotes = "" if self.table.spreadsheet else "Put quotes around cells with separators, or "
+        fault = Fault(
+            "row.stray_cell",
+            f"{len(strays)} cell(s) of this row stand under no header.",
+            f"{quotes}remove them, or give their column a header.".capitalize(),
+        )
+        self.found.problem(fault, Place(row.number, letters(strays[0] + 1), row.cells[strays[0]]))
 
-    def _barcode(self, row: Row, values: dict[str, object]) -> Assigned | None:
-        """Find the barcode and put it among the values; give the column that it came from."""
-        place = self.header.of(BARCODE) or self.header.of(SAMPLE_ID)
-        if place is None or place.column.field not in values:
-            return None
-        text = _text(row, place.index)
-        if place.column is SAMPLE_ID:
-            code = columns.barcode(text, "")
-            if isinstance(code, Fault):
-                self.found.problem(code, row.number, place.header, text)
-                return None
+    def _barcode(self, row: Row, values: dict[str, object]) -> None:
+        """Take the sample's id as its barcode where there is no column for barcodes."""
+        assigned = self.header.of(SAMPLE_ID)
+        if self.header.of(BARCODE) is not None or assigned is None:
+            return
+        if SAMPLE_ID.field not in values:
+            return
+        code = codes.barcode(row.text(assigned.index), "")
+        if isinstance(code, Fault):
+            self.found.problem(code, assigned.of(row))
+        else:
             values[BARCODE.field] = code
-        return place
 
     def _collected(self, row: Row, values: Mapping[str, object]) -> None:
         day = values.get(COLLECTED_ON.field)
-        place = self.header.of(COLLECTED_ON)
-        if place is None or not isinstance(day, date) or day <= self.today:
-            return
-        fault = Fault(
-            "collected_on.future", f"{day} is still to come.", "Check year, month and day."
-        )
-        self.found.problem(fault, row.number, place.header, _text(row, place.index))
+        assigned = self.header.of(COLLECTED_ON)
+        if assigned is not None and isinstance(day, date) and day > self.today:
+            fault = Fault("collected_on.future", f"{day} is still to come.", "Check the date.")
+            self.found.problem(fault, assigned.of(row))
 
-    def _remarks(self, row: Row, values: dict[str, object]) -> None:
-        """Warn of what is allowed, and worth a second look; fill in what is assumed."""
-        for column, fault in _second_looks(values):
-            place = self.header.of(column)
-            if place is not None:
-                self.found.warn(fault, row.number, place.header, _text(row, place.index))
-        place = self.header.of(BARCODE) or self.header.of(SAMPLE_ID)
-        if place is not None and (fault := _changed(_text(row, place.index))):
-            self.found.warn(fault, row.number, place.header, _text(row, place.index))
+    def _remarks(self, row: Row, values: Mapping[str, object], material: Material) -> None:
+        """Warn of what is allowed, and worth a second look."""
+        for column, fault in second_looks(values, material):
+            assigned = self.header.of(column)
+            if assigned is not None:
+                self.found.warn(fault, assigned.of(row))
+        source = self.header.barcodes
+        changed = changed_barcode(row.text(source.index)) if source else None
+        if source is not None and changed is not None:
+            self.found.warn(changed, source.of(row))
 
-    def _valid(
-        self, row: Row, values: dict[str, object], barcode_from: Assigned
-    ) -> ValidRow | None:
-        material = values.pop(SAMPLE_TYPE.field, None)
-        if not isinstance(material, Material):
-            return None
-        values.setdefault(STORAGE_TEMPERATURE.field, material.zone)
+    def _valid(self, row: Row, values: dict[str, object], material: Material) -> ValidRow | None:
         values[SAMPLE_TYPE.field] = material.sample_type
+        values.setdefault(STORAGE_TEMPERATURE.field, material.zone)
+        source = self.header.barcodes
         try:
             details = SampleDetails.model_validate(values)
         except ValidationError as error:
             self._not_a_sample(row, error)
             return None
-        return ValidRow(row.number, details, barcode_from.header, _text(row, barcode_from.index))
+        return ValidRow(details, source.of(row) if source else Place(row.number))
 
     def _not_a_sample(self, row: Row, error: ValidationError) -> None:
         """Tell of a value that the parsers take and a sample does not."""
         for wrong in error.errors(include_url=False, include_context=False, include_input=False):
             name = str(wrong["loc"][0]) if wrong["loc"] else "row"
-            place = next((a for a in self.header.assigned if a.column.field == name), None)
-            fault = Fault(
-                f"{name}.invalid", f"{wrong['msg']}.", "Write a value as the column accepts it."
-            )
-            self.found.problem(
-                fault,
-                row.number,
-                place.header if place else None,
-                _text(row, place.index) if place else None,
-            )
+            assigned = next((a for a in self.header.assigned if a.column.field == name), None)
+            fault = Fault(f"{name}.invalid", f"{wrong['msg']}.", "Write what the column accepts.")
+            self.found.problem(fault, assigned.of(row) if assigned else Place(row.number))
 
 
 def validate(table: Table, *, today: date) -> Validation:
     """Judge every row; `today` is the latest day on which a sample can have been collected."""
     head = header.judge(table)
-    found = _Findings(table)
+    found = Findings(table.file, table.sheet)
     for text, fault in head.faults:
-        found.problem(fault, table.header_row, text)
+        found.problem(fault, Place(table.header_row, text))
     for fault in table.remarks:
-        found.warn(fault, None)
+        found.warn(fault, Place())
     for text, fault in head.remarks:
-        found.warn(fault, table.header_row, text)
+        found.warn(fault, Place(table.header_row, text))
     judge = _Judge(table, head, today, found)
-    rows = [valid for row in table.rows if (valid := judge.row(row)) is not None]
+    valid = [judged for row in table.rows if (judged := judge.row(row)) is not None]
     twins = _twins(table, head, found)
-    rows = [] if head.faults else [row for row in rows if row.number not in twins]
+    rows = [] if head.faults else [row for row in valid if row.number not in twins]
     _summaries(head, rows, found)
-    return Validation(
-        file=table.file,
-        sheet=table.sheet,
-        rows=rows,
-        rejected=len(table.rows) - len(rows),
-        problems=sorted(found.problems, key=_row_of),
-        warnings=sorted(found.warnings, key=_row_of),
-    )
+    return found.validation(rows, rejected=len(table.rows) - len(rows))
 
 
-def _row_of(problem: ManifestProblem) -> int:
-    return problem.row or 0
-
-
-def _text(row: Row, index: int) -> str:
-    return row.cells[index] if index < len(row.cells) else ""
-
-
-def _unknown(place: Assigned, text: str) -> Fault:
-    words = place.column.name.replace("_", " ")
+def _unknown(assigned: Assigned, text: str) -> Fault:
+    column = assigned.column
     return Fault(
-        f"{place.column.name}.unknown",
-        f"'{text}' says that the {words} is not known, and a sample cannot be taken without it.",
-        f"Find it out, or leave the row out: {place.column.accepts}.",
+        f"{column.name}.unknown",
+        f"'{text}' says that the {column.words} is not known, and no sample is taken without it.",
+        f"Find it out, or leave the row out. It is {column.accepts}.",
     )
 
 
-def _second_looks(values: Mapping[str, object]) -> Iterator[tuple[columns.Column, Fault]]:
-    """Find what is allowed and unusual in one row."""
-    material, zone = values.get(SAMPLE_TYPE.field), values.get(STORAGE_TEMPERATURE.field)
-    if not isinstance(material, Material):
-        return
-    if not material.exact:
-        kept = f"It is kept as {material.sample_type.value}."
-        yield (
-            SAMPLE_TYPE,
-            Fault("sample_type.generalised", kept, "Say more in the notes if it matters."),
-        )
-    if zone is None:
-        yield (
-            STORAGE_TEMPERATURE,
-            Fault(
-                "storage_temperature.assumed",
-                f"No storage temperature is given; {material.zone.value} is assumed for {material.sample_type.value}.",
-                "Write the temperature if it is another.",
-            ),
-        )
-    elif zone in vocabulary.UNUSUAL.get(material.sample_type, ()):
-        yield (
-            STORAGE_TEMPERATURE,
-            Fault(
-                "storage_temperature.unusual",
-                f"{material.sample_type.value} is usually kept at {material.zone.value}.",
-                "Check the temperature.",
-            ),
-        )
-    concentration = values.get(CONCENTRATION.field)
-    if (
-        material.sample_type is SampleType.DNA
-        and isinstance(concentration, Decimal)
-        and concentration > DNA_VISCOUS_NG_PER_UL
-    ):
-        yield (
-            CONCENTRATION,
-            Fault(
-                "concentration.viscous",
-                f"DNA above {DNA_VISCOUS_NG_PER_UL:,} ng/µL is hard to pipette exactly.",
-                "Check the unit; dilute the sample before it is used.",
-            ),
-        )
-
-
-def _changed(text: str) -> Fault | None:
-    """Warn where the barcode that is kept is not what the cell shows, but for its case."""
-    code = str(normalise_barcode(text))
-    if code == text.upper():
-        return None
-    return Fault(
-        "barcode.changed",
-        f"The cell holds spaces or characters that cannot be seen; the barcode is taken as {code}.",
-        "Check that this is what the tube's label says.",
-    )
-
-
-def _twins(table: Table, head: Header, found: _Findings) -> set[int]:
-    """Find every row whose barcode another row has as well: nobody knows which of them is right."""
-    place = head.of(BARCODE) or head.of(SAMPLE_ID)
-    if place is None:
+def _twins(table: Table, head: Header, found: Findings) -> set[int]:
+    """Find every row whose barcode another row has too: nobody knows which of them is right."""
+    source = head.barcodes
+    if source is None:
         return set()
-    holders: dict[str, list[int]] = defaultdict(list)
-    texts: dict[int, str] = {}
+    holders: dict[str, list[Row]] = defaultdict(list)
     for row in table.rows:
-        text = texts[row.number] = _text(row, place.index)
-        code = columns.barcode(text, "") if text and not vocabulary.says_nothing(text) else None
+        text = row.text(source.index)
+        code = codes.barcode(text, "") if text and not words.says_nothing(text) else None
         if isinstance(code, str):
-            holders[code].append(row.number)
+            holders[code].append(row)
     groups = {code: rows for code, rows in holders.items() if len(rows) > 1}
     for code, rows in groups.items():
-        for number in rows:
-            others = [n for n in rows[: ROWS_NAMED_MAX + 2] if n != number]
-            found.problem(_twin(code, others), number, place.header, texts[number])
-    return {number for rows in groups.values() for number in rows}
+        for row in rows:
+            others = [r.number for r in rows[: ROWS_NAMED_MAX + 2] if r is not row]
+            found.problem(_twin(code, others), source.of(row))
+    return {row.number for rows in groups.values() for row in rows}
 
 
 def _twin(code: str, others: Sequence[int]) -> Fault:
-    named = ", ".join(map(str, others[:ROWS_NAMED_MAX])) + (
-        ", …" if len(others) > ROWS_NAMED_MAX else ""
-    )
+    more = ", …" if len(others) > ROWS_NAMED_MAX else ""
+    named = ", ".join(map(str, others[:ROWS_NAMED_MAX])) + more
     return Fault(
         "barcode.duplicate",
         f"Barcode {code} also stands in row {named}.",
-        "Scan both tubes again; remove the row that is there twice.",
+        "Scan the tubes again; remove the row that is there twice.",
     )
 
 
-def _summaries(head: Header, rows: Sequence[ValidRow], found: _Findings) -> None:
+def _summaries(head: Header, rows: Sequence[ValidRow], found: Findings) -> None:
     """Warn once of what holds for many rows."""
     if head.of(STORAGE_TEMPERATURE) is None:
-        for (kind, zone), count in sorted(
-            Counter((r.details.sample_type, r.details.zone) for r in rows).items()
-        ):
-            found.warn(_assumed(kind, zone, count), None)
-    if head.of(BARCODE) is not None:
-        _same_names(head, rows, found)
+        counts = Counter((row.details.sample_type, row.details.zone) for row in rows)
+        for (sample_type, zone), count in sorted(counts.items()):
+            found.warn(_assumed(sample_type, zone, count), Place())
+    source = head.of(SAMPLE_ID)
+    if head.of(BARCODE) is not None and source is not None:
+        _same_names(source, rows, found)
 
 
-def _assumed(kind: SampleType, zone: Zone, count: int) -> Fault:
+def _assumed(sample_type: SampleType, zone: Zone, count: int) -> Fault:
     return Fault(
         "storage_temperature.assumed",
-        f"There is no column for the storage temperature; {zone.value} is assumed for {count} {kind.value} sample(s).",
+        "There is no column for the storage temperature; "
+        f"{zone.value} is assumed for {count} {sample_type.value} sample(s).",
         f"Add a column '{STORAGE_TEMPERATURE.header}' if they need another.",
     )
 
 
-def _same_names(head: Header, rows: Sequence[ValidRow], found: _Findings) -> None:
-    place = head.of(SAMPLE_ID)
+def _same_names(source: Assigned, rows: Sequence[ValidRow], found: Findings) -> None:
     first: dict[str, int] = {}
     for row in rows:
-        other = first.setdefault(row.details.name.casefold(), row.number)
-        if place is not None and other != row.number:
-            fault = Fault(
-                "sample_id.twice",
-                f"Row {other} has the same sample id.",
-                "Check that these are two tubes.",
-            )
-            found.warn(fault, row.number, place.header, row.details.name)
+        name = row.details.name
+        other = first.setdefault(name.casefold(), row.number)
+        if other != row.number:
+            problem = f"Row {other} has the same sample id."
+            fault = Fault("sample_id.twice", problem, "Check that these are two tubes.")
+            found.warn(fault, Place(row.number, source.header, name))

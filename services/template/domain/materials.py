@@ -10,8 +10,8 @@ from typing import Final
 
 from contracts.types import SampleType, Zone
 from services.template.domain.numbers import squashed
-from services.template.domain.table import Fault
-from services.template.domain.words import CACHED_WORDS_MAX, listed, unheard
+from services.template.domain.table import Fault, listed
+from services.template.domain.words import CACHED_WORDS_MAX, unheard
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,9 @@ _SAME: Final[Mapping[SampleType, str]] = {
     ),
     SampleType.URINE: "urine sample",
     SampleType.DNA: (
-        "gDNA, genomic DNA, genomic, cfDNA, cell free DNA, ctDNA, cDNA, dsDNA, ssDNA, mtDNA, HMW DNA, "
-        "DNA extract, extracted DNA, purified DNA, plasmid, plasmid DNA, amplicon, PCR product"
+        "gDNA, genomic DNA, genomic, cfDNA, cell free DNA, ctDNA, cDNA, dsDNA, ssDNA, mtDNA, "
+        "HMW DNA, DNA extract, extracted DNA, purified DNA, plasmid, plasmid DNA, "
+        "amplicon, PCR product"
     ),
     SampleType.RNA: (
         "total RNA, mRNA, messenger RNA, miRNA, micro RNA, small RNA, cfRNA, lncRNA, "

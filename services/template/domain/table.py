@@ -61,6 +61,10 @@ class Row:
     cells: Sequence[str]
     """Text without surrounding white space; shorter than the header where the rest is empty."""
 
+    def text(self, index: int) -> str:
+        """Give a cell's text, empty where the row has no such cell."""
+        return self.cells[index] if index < len(self.cells) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
@@ -92,6 +96,11 @@ class Table:
     """Warnings about the file as a whole."""
 
 
+def listed(words: str) -> tuple[str, ...]:
+    """Split a list of words at its commas."""
+    return tuple(word.strip() for word in words.split(","))
+
+
 def letters(column: int) -> str:
     """Name a column as a spreadsheet does: 1 is A, 27 is AA."""
     name = ""
@@ -102,7 +111,7 @@ def letters(column: int) -> str:
 
 
 def cell(text: str) -> str:
-    """Make a cell of what a file holds: nothing around it, nothing that cannot be written as UTF-8."""
+    """Make a cell of what a file holds: nothing around it, nothing that UTF-8 cannot write."""
     text = text.strip()
     if text.isascii() and text.isprintable():
         return text

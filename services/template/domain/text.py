@@ -43,7 +43,8 @@ def decode(file: str, data: bytes) -> tuple[str, list[Fault]]:
             try:
                 return data.decode(encoding), []
             except UnicodeDecodeError as error:
-                problem = f"The file says it is {encoding.removesuffix('-sig').upper()}, and breaks it at byte {error.start + 1}."
+                name = encoding.removesuffix("-sig").upper()
+                problem = f"The file says it is {name}, and breaks that at byte {error.start + 1}."
                 raise unreadable(
                     file, "file.encoding", problem, "Save it as CSV UTF-8 again."
                 ) from None
@@ -80,11 +81,10 @@ def read_csv(file: str, text: str) -> Sheet:
     if separator is None:
         separator = max(SEPARATORS, key=lambda s: _understood(beginning, s))
     rows: list[Row] = []
+    read = _rows(_lines(text), separator, skipped)
     try:
-        for row in itertools.islice(
-            _rows(_lines(text), separator, skipped), layout.ROWS_READ_MAX + 1
-        ):
-            rows.append(row)
+        # Extended while it is read: where a quote does not match, the rows before it say where.
+        rows.extend(itertools.islice(read, layout.ROWS_READ_MAX + 1))
     except csv.Error as error:
         raise _broken(file, error, after=rows) from None
     return Sheet(None, rows[: layout.ROWS_READ_MAX], more=len(rows) > layout.ROWS_READ_MAX)
@@ -118,8 +118,7 @@ def _understood(lines: Sequence[str], separator: str) -> tuple[int, int]:
     rows: list[Row] = []
     # A quote that does not match ends the look; reading the whole file tells of it.
     with contextlib.suppress(csv.Error):
-        for row in itertools.islice(_rows(lines, separator, 0), layout.HEADER_WITHIN_ROWS):
-            rows.append(row)
+        rows.extend(itertools.islice(_rows(lines, separator, 0), layout.HEADER_WITHIN_ROWS))
     at, known = layout.find_header(rows)
     return known, len(rows[at].cells) if rows else 0
 
@@ -182,13 +181,13 @@ class _Object(dict[str, Any]):
 def _objects(file: str, content: Any) -> list[_Object]:  # noqa: ANN401 - JSON may be anything
     if isinstance(content, _Object):
         content = next((content[key] for key in _LISTS if key in content), None)
-    items = cast("list[Any]", content) if isinstance(content, list) else None
+    items = cast("list[object]", content) if isinstance(content, list) else None
     if items is None or not all(isinstance(item, _Object) for item in items):
         raise unreadable(
             file,
             "json.shape",
             "The JSON is not a list of objects.",
-            'Give a list with one object for each sample: [{"sample_id": "S1", "sample_type": "DNA"}].',
+            'Give one object for each sample: [{"sample_id": "S1", "sample_type": "DNA"}].',
         )
     if not items:
         raise unreadable(

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from contracts.sample import SampleDetails, TakenBarcode
 from contracts.template import (
@@ -13,19 +13,31 @@ from contracts.template import (
     ZoneCount,
 )
 from contracts.types import Barcode, Zone
-from services.template.domain.table import Fault, Table, shortened
+from services.template.domain.table import Fault, shortened
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands in a file; what is None is not meant."""
+
+    row: int | None = None
+    column: str | None = None
+    """A header, or the letter of a column without one."""
+    value: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ValidRow:
     """A row that can become a sample."""
 
-    number: int
     details: SampleDetails
-    barcode_header: str
-    """The header of the column that the barcode came from."""
-    barcode_text: str
-    """The barcode as it stands in the file."""
+    place: Place
+    """Where its barcode stands."""
+
+    @property
+    def number(self) -> int:
+        """The row as the person's program shows it."""
+        return self.place.row or 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,21 +67,14 @@ class Validation:
         refused = [row for row in self.rows if row.details.barcode in others]
         if not refused:
             return self
-        problems = [
-            located(
-                self,
-                _taken(others[row.details.barcode]),
-                row.number,
-                row.barcode_header,
-                row.barcode_text,
-            )
-            for row in refused
-        ]
+        found = Findings(self.file, self.sheet, problems=list(self.problems))
+        for row in refused:
+            found.problem(_taken(others[row.details.barcode]), row.place)
         return replace(
             self,
             rows=[row for row in self.rows if row.details.barcode not in others],
             rejected=self.rejected + len(refused),
-            problems=sorted([*self.problems, *problems], key=lambda p: p.row or 0),
+            problems=sorted(found.problems, key=_row_of),
         )
 
     def reported(self) -> list[ManifestProblem]:
@@ -105,30 +110,55 @@ class Validation:
         )
 
 
-def located(
-    table: Table | Validation,
-    fault: Fault,
-    row: int | None,
-    column: str | None = None,
-    value: str | None = None,
-) -> ManifestProblem:
-    """Say where a fault stands; header and value are shortened to what is shown."""
-    return ManifestProblem(
-        file=table.file,
-        sheet=table.sheet,
-        row=row or None,
-        column=shortened(column) if column else None,
-        value=shortened(value) if value else None,
-        rule=fault.rule,
-        problem=fault.problem,
-        remedy=fault.remedy,
-    )
+@dataclass(slots=True)
+class Findings:
+    """What was found so far in a manifest."""
+
+    file: str
+    sheet: str | None
+    problems: list[ManifestProblem] = field(default_factory=list[ManifestProblem])
+    warnings: list[ManifestProblem] = field(default_factory=list[ManifestProblem])
+
+    def problem(self, fault: Fault, place: Place) -> None:
+        """Add what keeps a row, or the file, from being accepted."""
+        self.problems.append(self._located(fault, place))
+
+    def warn(self, fault: Fault, place: Place) -> None:
+        """Add what is worth a second look."""
+        self.warnings.append(self._located(fault, place))
+
+    def _located(self, fault: Fault, place: Place) -> ManifestProblem:
+        return ManifestProblem(
+            file=self.file,
+            sheet=self.sheet,
+            row=place.row or None,
+            column=shortened(place.column) if place.column else None,
+            value=shortened(place.value) if place.value else None,
+            rule=fault.rule,
+            problem=fault.problem,
+            remedy=fault.remedy,
+        )
+
+    def validation(self, rows: Sequence[ValidRow], *, rejected: int) -> Validation:
+        """Close the judgement: problems and warnings by row, those of the whole file first."""
+        return Validation(
+            file=self.file,
+            sheet=self.sheet,
+            rows=rows,
+            rejected=rejected,
+            problems=sorted(self.problems, key=_row_of),
+            warnings=sorted(self.warnings, key=_row_of),
+        )
+
+
+def _row_of(problem: ManifestProblem) -> int:
+    return problem.row or 0
 
 
 def _taken(other: TakenBarcode) -> Fault:
     return Fault(
         "barcode.taken",
-        f"Barcode {other.barcode} already belongs to sample {other.sample_id} ('{shortened(other.name)}'), "
-        f"which is {other.status.value}.",
+        f"Barcode {other.barcode} already belongs to sample {other.sample_id} "
+        f"('{shortened(other.name)}'), which is {other.status.value}.",
         "Remove the row if the sample was submitted before; else give the tube another label.",
     )

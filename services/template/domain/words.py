@@ -1,7 +1,7 @@
 """The words of a manifest: priorities, analyses, and those that say nothing.
 
-Words are compared by letters and digits alone, in any case. Guesses nothing: a word that is not here
-is refused, with the nearest one that is.
+Words are compared by letters and digits alone, in any case. Guesses nothing: a word that is not
+here is refused, with the nearest one that is.
 """
 
 import difflib
@@ -11,7 +11,7 @@ from typing import Final
 
 from contracts.types import AnalysisType, Priority
 from services.template.domain.numbers import squashed
-from services.template.domain.table import Fault
+from services.template.domain.table import Fault, listed
 
 CACHED_WORDS_MAX = 4_096
 """Different spellings whose meaning is remembered; a manifest repeats a few."""
@@ -19,16 +19,11 @@ COMPARED_CHARACTERS_MAX = 40
 LIKENESS_MIN = 0.75
 
 
-def listed(words: str) -> tuple[str, ...]:
-    """Split a list of words at its commas."""
-    return tuple(word.strip() for word in words.split(","))
-
-
 NOTHING_KNOWN: Final = frozenset(
     listed(
-        "-, --, ---, \u2013, \u2014, ?, ??, ., /, n/a, #n/a, na, n.a., n.a, n/d, nd, n.d., unknown, unk, "
-        "not known, none, null, nil, tbd, tba, to be determined, missing, not available, "
-        "not applicable, not determined, not measured, not recorded, not provided"
+        "-, --, ---, \u2013, \u2014, ?, ??, ., /, n/a, #n/a, na, n.a., n.a, n/d, nd, n.d., "
+        "unknown, unk, not known, none, null, nil, tbd, tba, to be determined, missing, "
+        "not available, not applicable, not determined, not measured, not recorded, not provided"
     )
 )
 """What people write in a cell to say that there is nothing to write, in lower case."""

@@ -8,8 +8,8 @@ from typing import Final
 
 from contracts.types import Zone
 from services.template.domain.numbers import plain, squashed
-from services.template.domain.table import Fault
-from services.template.domain.words import CACHED_WORDS_MAX, listed
+from services.template.domain.table import Fault, listed
+from services.template.domain.words import CACHED_WORDS_MAX
 
 REMEDY = "Write one of -80, -20, 4, RT or 37 (°C)."
 

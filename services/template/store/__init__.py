@@ -1,4 +1,4 @@
-"""The files of manifests: what was uploaded, read into a table, and the valid rows, kept for others.
+"""The files of manifests: what was uploaded, read into a table, and the valid rows, for others.
 
 Files lie in the object store, named by their content. Workbooks are read by a process of their own
 (`workbook.py`), so that no file can take the service with it. What a row means is not known here.
@@ -45,7 +45,7 @@ class ManifestFiles:
             raise unreadable(
                 ref.name,
                 "file.too_large",
-                f"The file has {ref.size_bytes:,} bytes; a manifest has at most {self._bytes_max:,}.",
+                f"The file has {ref.size_bytes:,} bytes; at most {self._bytes_max:,} are read.",
                 "Remove pictures and other sheets, or split it.",
             )
         async with self._readings:

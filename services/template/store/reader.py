@@ -77,6 +77,6 @@ def _too_large(file: str) -> Refused:
     return unreadable(
         file,
         "workbook.too_large",
-        "A sheet of the workbook reaches too far: often a single value stands far below or right of the table.",
-        "Press Ctrl+End on each sheet to find it; or copy the table alone to a new workbook.",
+        "A sheet of the workbook reaches too far: often one value stands far out.",
+        "Press Ctrl+End on each sheet to find it, or copy the table alone to a new workbook.",
     )

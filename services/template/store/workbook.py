@@ -1,11 +1,12 @@
-"""Read a workbook (XLSX, XLSM, XLSB, XLS, ODS) in a process of its own: bytes on stdin, JSON on stdout.
+"""Read a workbook (XLSX, XLSM, XLSB, XLS, ODS) in a process of its own: bytes in, JSON out.
 
-A small file can ask for endless memory (one stray cell in the last row and column is enough), and the
-parser then ends the process it is in. So this program bounds itself, and whoever runs it outlives it.
-It imports nothing of the project, to start at once, and decides nothing: cells become text.
+A small file can ask for endless memory (one stray cell in the last row and column is enough), and
+the parser then ends the process it is in. So this program bounds itself, and whoever runs it
+outlives it. It imports nothing of the project, to start at once, and decides nothing: cells become
+text.
 """
 
-import datetime
+import datetime as dt
 import io
 import json
 import resource
@@ -35,8 +36,8 @@ def text_of(value: object) -> str:
         return value.strip()[:CELL_CHARACTERS_MAX]
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
-    if isinstance(value, datetime.datetime):
-        midnight = value.time() == datetime.time()
+    if isinstance(value, dt.datetime):
+        midnight = value.time() == dt.time()
         return value.date().isoformat() if midnight else value.isoformat(timespec="seconds")
     if isinstance(value, float):
         return number(value)
@@ -59,7 +60,7 @@ def cells_of(values: Iterable[Any], before: int) -> list[str]:
 
 
 def rows_of(sheet: calamine.CalamineSheet, rows_max: int) -> Iterator[tuple[int, list[str]]]:
-    """Give the rows that are not empty, with their numbers from 1, and at most one more than `rows_max`."""
+    """Give numbered rows that are not empty, at most one more than `rows_max`."""
     if sheet.start is None:
         return
     top, left = sheet.start
@@ -74,7 +75,7 @@ def rows_of(sheet: calamine.CalamineSheet, rows_max: int) -> Iterator[tuple[int,
 
 
 def read_sheet(sheet: calamine.CalamineSheet, rows_max: int) -> dict[str, object]:
-    """Give one sheet: rows, and merged blocks as first row, first column, last row, last column from 1."""
+    """Give one sheet: rows, and merged blocks as first row and column, last row and column."""
     rows = list(rows_of(sheet, rows_max))
     blocks = sheet.merged_cell_ranges or []
     return {
@@ -86,7 +87,7 @@ def read_sheet(sheet: calamine.CalamineSheet, rows_max: int) -> dict[str, object
 
 
 def read(data: bytes, wanted: str | None, rows_max: int) -> dict[str, object]:
-    """Give the wanted sheet, also a hidden one, or every sheet that can be seen; and the names of all."""
+    """Give the wanted sheet, also a hidden one, or all that can be seen; and the names of all."""
     with calamine.load_workbook(io.BytesIO(data)) as book:
         sheets = [s for s in book.sheets_metadata if s.typ == calamine.SheetTypeEnum.WorkSheet]
         if wanted is None:

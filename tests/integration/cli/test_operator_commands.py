@@ -216,3 +216,17 @@ async def test_help_tells_the_exit_codes() -> None:
 
     assert ended.code == Exit.DONE
     assert "Exit codes: 0 done" in ended.out
+
+
+async def test_exported_contracts_are_the_same_every_time(tmp_path: Path) -> None:
+    """AsyncAPI, OpenAPI and a schema of each message; no byte differs between two exports."""
+    for name in ("one", "other"):
+        ended = await run_cli("contracts", "export", "--out", str(tmp_path / name), "--json")
+        assert ended.code == Exit.DONE
+
+    def read(name: str) -> dict[str, bytes]:
+        folder = tmp_path / name
+        return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.json")}
+
+    assert read("one") == read("other")
+    assert {"asyncapi.json", "openapi.json"} < read("one").keys()

@@ -14,7 +14,6 @@ from services.cli.outcome import Exit
 from tests.fixtures.cli import Up, run_cli
 from tests.fixtures.processes import gone, until
 
-SOME = ("--only", "sample,transaction,edge")
 MODES = [(), ("--isolated",)]
 
 
@@ -29,16 +28,19 @@ async def test_a_system_is_found_by_its_data_and_stops_when_told(
 ) -> None:
     """Other commands need only its data directory; SIGTERM ends it with 0 and leaves no process."""
     data = tmp_path / "data"
-    async with Up(data, *SOME, *mode) as up:
+    async with Up(data, *mode) as up:
         pids = up.pids
-        assert len(pids) == (6 if mode else 3)
+        assert len(pids) == 3 + (len(catalog.NAMES) if mode else 0)
 
         reading = '{"sensor": "F1", "celsius": -80.5}'
         arguments = ("publish", "sensor.temperature_read", reading)
         published = await run_cli(*arguments, "--data", str(data), "--json")
         listed = await run_cli("saga", "list", "--data", str(data), "--json")
         assert (published.code, published.document["stream"]) == (Exit.DONE, "LAB")
+        rebuilt = await run_cli("rebuild", "sample", "--data", str(data), "--json")
         assert (listed.code, listed.document["total"]) == (Exit.DONE, 0)
+        assert (rebuilt.code, rebuilt.document["failed"]) == (Exit.DONE, [])
+        assert rebuilt.document["rebuilt"][0]["read_model"] == "samples"
 
         assert await up.stop(signal.SIGTERM) == Exit.DONE
 
@@ -52,12 +54,12 @@ async def test_a_system_that_is_killed_leaves_nothing_running(
 ) -> None:
     """SIGKILL of `up` ends every child; its data can be used again at once."""
     data = tmp_path / "data"
-    async with Up(data, *SOME, *mode) as up:
+    async with Up(data, *mode) as up:
         pids = up.pids
         await up.stop(signal.SIGKILL)
         await until(lambda: all(gone(pid) for pid in pids))
 
-    async with Up(data, *SOME, *mode) as again:
+    async with Up(data, *mode) as again:
         assert again.info.pid not in pids
 
 
@@ -118,3 +120,27 @@ async def test_options_that_make_no_sense_are_wrong_usage(
     assert ended.code == Exit.USAGE
     assert said in ended.err
     assert not (tmp_path / "data").exists()
+
+
+BAD_ROWS = "sample id,sample type,storage temperature\nA-1,DNA,-80\nA-2,Unobtainium,-80\n"
+
+
+async def test_a_manifest_with_a_bad_row_is_refused_with_the_row(tmp_path: Path) -> None:
+    """`submit` waits, exits with 1 and names the row; what came to nothing may be tried again."""
+    data, manifest = tmp_path / "data", tmp_path / "bad.csv"
+    manifest.write_text(BAD_ROWS)
+    async with Up(data) as up:
+        first = await run_cli("submit", str(manifest), "--data", str(data))
+        again = await run_cli("submit", str(manifest), "--data", str(data), "--json")
+        shown = await run_cli("saga", "list", "--json", "--data", str(data))
+        replayed = await run_cli("saga", "replay", "--json", "--data", str(data))
+        assert await up.stop(signal.SIGINT) == Exit.DONE
+
+    assert (first.code, again.code) == (Exit.REFUSED, Exit.REFUSED)
+    assert "Unobtainium" in first.err
+    assert "Traceback" not in first.err
+    assert again.document["status"] == "compensated"
+    transactions = [t["transaction_id"] for t in shown.document["items"]]
+    assert transactions[0] == again.document["transaction_id"]
+    assert len(transactions) == 2
+    assert (replayed.code, replayed.document["diverged"]) == (Exit.DONE, [])

@@ -15,6 +15,7 @@ from services.cli.history import place
 from services.cli.outcome import CliError, Exit
 from services.cli.publish import read_event
 from services.cli.replay import read_histories
+from services.cli.smtp import smtp_environment
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 SAGA = UUID("0198c0de-0000-7000-8000-000000000003")
@@ -128,7 +129,8 @@ def test_an_unknown_aggregate_is_refused(aggregate: str, key: str) -> None:
 
 def test_exported_histories_are_read_in_three_forms(tmp_path: Path) -> None:
     """One document, a list of them, one on each line."""
-    one, other = {"transaction_id": "a", "entries": []}, {"transaction_id": "b", "entries": []}
+    one: dict[str, object] = {"transaction_id": "a", "entries": []}
+    other: dict[str, object] = {"transaction_id": "b", "entries": []}
     path = tmp_path / "histories"
 
     path.write_text(json.dumps(one, indent=1))
@@ -149,3 +151,34 @@ def test_a_file_without_histories_is_refused(tmp_path: Path, text: str) -> None:
         list(read_histories(path))
 
     assert caught.value.code is Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "starttls"),
+    [
+        ("smtp://localhost:1025", "localhost", "1025", "false"),
+        ("smtp://mail.lab.example", "mail.lab.example", "25", "false"),
+        ("smtp+starttls://mail.lab.example/", "mail.lab.example", "587", "true"),
+    ],
+)
+def test_a_mail_server_is_told_to_the_notification_service(
+    url: str, host: str, port: str, starttls: str
+) -> None:
+    """Host, port and encryption are settings of their own."""
+    assert smtp_environment(url) == {
+        "TRACSEQ_NOTIFICATION_SMTP_HOST": host,
+        "TRACSEQ_NOTIFICATION_SMTP_PORT": port,
+        "TRACSEQ_NOTIFICATION_SMTP_STARTTLS": starttls,
+    }
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:25", "http://mail", "smtp://", "smtp://mail:none", "smtp://ada:secret@mail"]
+)
+def test_a_mail_server_that_is_none_is_refused_and_no_secret_repeated(url: str) -> None:
+    """A password belongs in the environment, not on a command line."""
+    with pytest.raises(CliError) as caught:
+        smtp_environment(url)
+
+    assert caught.value.code is Exit.USAGE
+    assert "secret" not in f"{caught.value.message} {caught.value.remedy}"

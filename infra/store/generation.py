@@ -1,0 +1,191 @@
+"""One generation of a read model, as its one writer holds it: documents, census and position.
+
+A batch is one transaction, the position first: a writer that was overtaken changes nothing, also
+not the documents, and a crash leaves all of a batch or none. What is in it is decided elsewhere.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+from pymongo import DeleteOne, ReplaceOne
+
+from infra.ids import new_id
+from infra.store.census import Census, Staged, Standing
+from infra.store.client import Collection, Document, Session, Store, reaching
+from infra.store.pointer import (
+    Displaced,
+    Pointer,
+    make_pointer,
+    move_pointer,
+    next_generation,
+    read_pointer,
+)
+from infra.store.read_model import ORDER, ReadModel, Write
+
+log = structlog.get_logger(__name__)
+
+REMEMBERED_MAX = 50_000
+"""Documents of which is remembered where they stand, some 15 MB; others are looked up."""
+
+Requests = list[ReplaceOne[Document] | DeleteOne]
+
+
+class Generation:
+    """Writes one generation; made by `claim`."""
+
+    def __init__(self, store: Store, model: ReadModel, pointer: Pointer) -> None:
+        """Hold a pointer that was claimed; its census is read next."""
+        self.pointer = pointer
+        self._store = store
+        self._model = model
+        self._census = Census(
+            model, {facet: i for i, facet in enumerate(pointer.facets, 1)}, pointer.highest
+        )
+        self._known: OrderedDict[str, Standing] = OrderedDict()
+        self._knows_all = True
+        self._looked_at = dict.fromkeys((ORDER, *model.counted), 1)
+
+    @classmethod
+    async def claim(
+        cls, store: Store, model: ReadModel, pointer_id: str, generation: int | None = None
+    ) -> "Generation":
+        """Become the writer: of what is there, else of a new generation, which begins at 0.
+
+        Raises:
+            Displaced: another claimed it at the same moment.
+            StoreUnavailable, Conflict: as `Store.together`.
+        """
+        found = await read_pointer(store, pointer_id)
+        if found is None:
+            number = generation or await next_generation(store, model)
+            found = Pointer(pointer_id, number, 0, new_id().hex)
+            await make_pointer(store, found)
+        mine = replace(found, writer=new_id().hex)
+        await _prepare(store, model, mine.generation)
+        await move_pointer(store, found, mine)
+        claimed = cls(store, model, mine)
+        await claimed._load()
+        return claimed
+
+    async def _load(self) -> None:
+        """Read the census and where documents stand; what does not fit together is begun anew."""
+        with reaching(f"the census of {self._model.name} cannot be read"):
+            async for block in self._blocks.find():
+                self._census.blocks[block["_id"]] = read_block(block)
+            living = self._census.living()
+            self._knows_all = living <= REMEMBERED_MAX
+            if self._knows_all:
+                async for document in self._documents.find({}, self._looked_at):
+                    self._remember(document["_id"], self._standing(document))
+        if self._knows_all and len(self._known) != living:
+            await self._begin_anew(f"{len(self._known)} documents, {living} counted")
+
+    async def _begin_anew(self, why: str) -> None:
+        """Leave a damaged generation for a new one, which fills from the beginning."""
+        log.warning("read_model.damaged", read_model=self._model.name, why=why)
+        number = await next_generation(self._store, self._model)
+        fresh = Pointer(self.pointer.id, number, 0, self.pointer.writer)
+        await _prepare(self._store, self._model, number)
+        await move_pointer(self._store, self.pointer, fresh)
+        self.pointer = fresh
+        self._census = Census(self._model)
+        self._known.clear()
+
+    @property
+    def _documents(self) -> Collection:
+        return self._store.collection(self._model.collection(self.pointer.generation))
+
+    @property
+    def _blocks(self) -> Collection:
+        return self._store.collection(self._model.blocks(self.pointer.generation))
+
+    async def check(self) -> None:
+        """Return where the store shows what this writer wrote last.
+
+        Raises:
+            Displaced: it does not: another writes, or the store lost its tail or everything.
+            StoreUnavailable: the store does not answer.
+        """
+        found = await read_pointer(self._store, self.pointer.id)
+        if found is None or found.position() != self.pointer.position():
+            raise Displaced(self.pointer.id)
+
+    async def write(self, writes: Sequence[Write], seq: int) -> None:
+        """Write documents and the position they lead to: all, or nothing.
+
+        Args:
+            writes: at most one for each document.
+            seq: the sequence of the source that is shown then.
+
+        Raises:
+            Displaced: the position is not where this writer left it; nothing was written.
+            StoreUnavailable, Conflict: as `Store.together`; claim again before the next write.
+        """
+        staged = self._census.stage(writes, await self._find([write.id for write in writes]))
+        after = replace(self.pointer, seq=seq, highest=staged.highest, facets=tuple(staged.codes))
+
+        async def work(session: Session) -> None:
+            await move_pointer(self._store, self.pointer, after, session=session)
+            if documents := _document_requests(staged):
+                await self._documents.bulk_write(documents, ordered=True, session=session)
+            if blocks := _block_requests(staged):
+                await self._blocks.bulk_write(blocks, ordered=True, session=session)
+
+        await self._store.together(work)
+        self.pointer = after
+        self._census.apply(staged)
+        for removed in staged.removes:
+            self._known.pop(removed, None)
+        for put, standing in staged.puts:
+            self._remember(put.id, standing)
+
+    async def _find(self, ids: Sequence[str]) -> dict[str, Standing]:
+        known = {one: self._known[one] for one in ids if one in self._known}
+        if self._knows_all or len(known) == len(ids):
+            return known
+        unknown = [one for one in ids if one not in known]
+        with reaching(f"documents of {self._model.name} cannot be read"):
+            async for document in self._documents.find({"_id": {"$in": unknown}}, self._looked_at):
+                known[document["_id"]] = self._standing(document)
+        return known
+
+    def _standing(self, document: Document) -> Standing:
+        return self._census.standing(document, document[ORDER])
+
+    def _remember(self, document_id: str, standing: Standing) -> None:
+        self._known[document_id] = standing
+        self._known.move_to_end(document_id)
+        if len(self._known) > REMEMBERED_MAX:
+            self._known.popitem(last=False)
+            self._knows_all = False
+
+
+def read_block(document: Document) -> Counter[int]:
+    """Read a block of the census as it is stored."""
+    return Counter(dict(document["counts"]))
+
+
+async def _prepare(store: Store, model: ReadModel, generation: int) -> None:
+    # Before any transaction: one that makes collections locks more than it should.
+    await store.create(model.blocks(generation))
+    await store.create(model.collection(generation))
+    with reaching(f"the indexes of {model.name} were not made"):
+        for keys in model.indexes():
+            await store.collection(model.collection(generation)).create_index(keys)
+
+
+def _document_requests(staged: Staged) -> Requests:
+    requests: Requests = [
+        ReplaceOne({"_id": put.id}, put.document(), upsert=True) for put, _ in staged.puts
+    ]
+    requests.extend(DeleteOne({"_id": removed}) for removed in staged.removes)
+    return requests
+
+
+def _block_requests(staged: Staged) -> Requests:
+    return [
+        ReplaceOne({"_id": low}, {"_id": low, "counts": [*map(list, counts.items())]}, upsert=True)
+        for low, counts in staged.blocks.items()
+    ]

@@ -1,0 +1,133 @@
+"""Where a read model stands: which generation serves, how far it is, who writes it.
+
+One small document per read model in `_read_models`, and one more for a generation that is being
+filled in the shadow. It is written in the same transaction as the documents, so it never claims
+more, or less, than they show.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pymongo.errors import DuplicateKeyError
+
+from infra.store.census import LOWEST, Facet, facet_from
+from infra.store.client import Document, Session, Store, reaching
+from infra.store.read_model import ReadModel
+
+POINTERS = "_read_models"
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Where one generation stands."""
+
+    id: str
+    """The read model's name; for a shadow, the name of its collection."""
+    generation: int
+    seq: int
+    """The newest sequence of the source that the documents show."""
+    writer: str
+    """Who may move the pointer: a claim by another ends it."""
+    facets: Sequence[Facet] = ()
+    highest: int = LOWEST
+    """The highest order of its documents, with the facets a part of their census."""
+
+    def position(self) -> Document:
+        """Give what must be as it was read, for a change to be allowed."""
+        return {
+            "_id": self.id,
+            "generation": self.generation,
+            "seq": self.seq,
+            "writer": self.writer,
+        }
+
+    def document(self) -> Document:
+        """Give the document as it is stored."""
+        facets = [list(facet) for facet in self.facets]
+        return {**self.position(), "highest": self.highest, "facets": facets}
+
+
+class Displaced(Exception):
+    """A signal: the pointer is not where its writer left it."""
+
+
+async def read_pointer(store: Store, pointer_id: str) -> Pointer | None:
+    """Read a pointer; None where there is none (yet, or any more).
+
+    Raises:
+        StoreUnavailable: the store does not answer.
+    """
+    with reaching(f"the position of {pointer_id} cannot be read"):
+        found = await store.collection(POINTERS).find_one({"_id": pointer_id})
+    if found is None:
+        return None
+    return Pointer(
+        id=pointer_id,
+        generation=int(found["generation"]),
+        seq=int(found["seq"]),
+        writer=str(found["writer"]),
+        highest=int(found["highest"]),
+        facets=[facet_from(facet) for facet in found["facets"]],
+    )
+
+
+async def make_pointer(store: Store, pointer: Pointer) -> None:
+    """Write a pointer where there is none; one that is there stays as it is.
+
+    Raises:
+        StoreUnavailable: the store does not answer.
+    """
+    with reaching(f"{pointer.id} was not begun"):
+        try:
+            await store.collection(POINTERS).insert_one(pointer.document())
+        except DuplicateKeyError:
+            return
+
+
+async def move_pointer(
+    store: Store, before: Pointer, after: Pointer, *, session: Session | None = None
+) -> None:
+    """Move a pointer from where its writer left it.
+
+    Raises:
+        Displaced: it is not there any more; nothing was changed.
+        StoreUnavailable, Conflict: as `Store.together`.
+    """
+    with reaching(f"the position of {before.id} was not moved"):
+        moved = await store.collection(POINTERS).replace_one(
+            before.position(), after.document(), session=session
+        )
+    if moved.matched_count != 1:
+        raise Displaced(before.id)
+
+
+async def drop_pointer(store: Store, which: Document, *, session: Session | None = None) -> bool:
+    """Delete a pointer, and say whether it was there.
+
+    Raises:
+        StoreUnavailable, Conflict: as `Store.together`.
+    """
+    with reaching(f"the position of {which['_id']} was not deleted"):
+        deleted = await store.collection(POINTERS).delete_one(which, session=session)
+    return deleted.deleted_count == 1
+
+
+async def next_generation(store: Store, model: ReadModel) -> int:
+    """Give a generation whose collections were never written, as far as the store knows.
+
+    Raises:
+        StoreUnavailable: the store does not answer.
+    """
+    return 1 + max(await generations(store, model), default=0)
+
+
+async def generations(store: Store, model: ReadModel) -> set[int]:
+    """Name the generations of which something is there.
+
+    Raises:
+        StoreUnavailable: the store does not answer.
+    """
+    prefix = f"{model.name}__g"
+    tails = [name.removeprefix(prefix) for name in await store.names(prefix)]
+    numbers = [tail.removesuffix("__blocks") for tail in tails]
+    return {int(number) for number in numbers if number.isdigit()}
