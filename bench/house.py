@@ -144,7 +144,8 @@ async def _floor(nats_url: str) -> AsyncGenerator[Any]:
         reply = waiting[key] = asyncio.get_running_loop().create_future()
         headers = {"Nats-Msg-Id": key, "reply": f"{inbox}.{key}"}
         await js.publish("floor.cmd.register", body, headers=headers)
-        return await reply
+        answer: bytes = await reply
+        return answer
 
     async with _process("bench.floor", nats_url):
         yield ask

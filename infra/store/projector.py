@@ -124,7 +124,7 @@ class Projector(Generic[ItemT]):
         """Become the writer, however long the store is away."""
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Retryable),
-            wait=wait_exponential_jitter(initial=RETRY_FIRST_SECONDS, max=RETRY_MAX_SECONDS),
+            wait=wait_exponential_jitter(multiplier=RETRY_FIRST_SECONDS, max=RETRY_MAX_SECONDS),
             stop=stop_never,
             sleep=self._clock.sleep,
             before_sleep=self._tell,

@@ -29,6 +29,7 @@ app = typer.Typer(
 
 for group in (
     up,
+    demo,
     submit,
     publish,
     events,

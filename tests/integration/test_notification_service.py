@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from contracts import subjects
-from contracts.errors import Refused, Unavailable
+from contracts.errors import Refused
 from contracts.notification import (
     Channel,
     Delivery,
@@ -42,9 +42,7 @@ PENDING, DELIVERED, FAILED = DeliveryState
 
 def order(*emails: str) -> SendNotification:
     """Make a command."""
-    return SendNotification(
-        template=Template.SUBMISSION_STORED, values=VALUES, emails=list(emails)
-    )
+    return SendNotification(template=Template.SUBMISSION_STORED, values=VALUES, emails=list(emails))
 
 
 def blueprint(server: MailServer | None, **changes: Any) -> Blueprint:  # noqa: ANN401 - settings
@@ -83,15 +81,6 @@ async def told(lab: Laboratory) -> list[str]:
     """List the types of what the service announced."""
     read = lab.connection.read(subjects.EVENTS, subjects.events_of("notification"))
     return [raw.headers["ce-type"] async for raw in read]
-
-
-async def answers(lab: Laboratory) -> bool:
-    """Say whether the service can be asked: both ends must find the broker again."""
-    try:
-        await lab.bus.ask(GetNotification(notification_id=NotificationId(new_id())))
-    except Refused as refused:
-        return not isinstance(refused.refusal, Unavailable)
-    return True
 
 
 async def test_an_email_is_delivered_and_the_server_s_words_are_kept(
@@ -269,7 +258,6 @@ async def test_an_outage_of_the_broker_loses_no_email(
     await mail_server.until_mails(1)
 
     await broker.child.start()
-    await eventually(lambda: answers(laboratory), bool)
     view = await until(laboratory, sent)
 
     assert emails(view)[ADA].state is DELIVERED

@@ -231,16 +231,14 @@ COLUMNS: Final = (
     *(SUBJECT_ID, COLLECTED_ON, SUBMITTER, DEPARTMENT, PRIORITY, ANALYSIS_TYPE, NOTES),
 )
 
-KNOWN: Final[Mapping[str, Match]] = {
-    **{
-        f"{s}{h}": Match(c, hint)
-        for c in COLUMNS
-        for s in c.spellings()
-        for h, hint in c.hints.items()
-    },
-    **{s: Match(c, "") for c in COLUMNS for s in c.spellings()},
+_PLAIN = {spelling: Match(column, "") for column in COLUMNS for spelling in column.spellings()}
+_HINTED = {
+    f"{spelling}{addition}": Match(match.column, hint)
+    for spelling, match in _PLAIN.items()
+    for addition, hint in match.column.hints.items()
 }
-"""Every squashed header that is known; a plain name goes before a name with a hint."""
+KNOWN: Final[Mapping[str, Match]] = _PLAIN | _HINTED
+"""Every squashed header that is known."""
 
 
 @lru_cache(maxsize=CACHED_HEADERS_MAX)

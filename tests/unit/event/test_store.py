@@ -33,7 +33,7 @@ def test_a_document_can_be_asked_for_by_type_family_subject_and_correlation() ->
 
 def test_what_happened_at_the_same_moment_is_told_apart_by_its_sequence() -> None:
     """Identifiers of documents sort as the stream does, beyond ten as well."""
-    ids = [put.id for put in map(lambda seq: document("LAB", told(seq)), (2, 9, 10, 100)) if put]
+    ids = [put.id for put in (document("LAB", told(seq)) for seq in (2, 9, 10, 100)) if put]
 
     assert ids == sorted(ids)
     assert len(ids) == 4

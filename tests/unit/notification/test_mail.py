@@ -58,7 +58,9 @@ def test_the_message_id_is_the_same_at_every_attempt_and_another_for_each_recipi
     assert ids[0].endswith("@tracseq>")
 
 
-@pytest.mark.parametrize("address", ["a,b@lab.test", "ada@lab.test,eve", '"@lab.test', "a@[", "(@b"])
+@pytest.mark.parametrize(
+    "address", ["a,b@lab.test", "ada@lab.test,eve", '"@lab.test', "a@[", "(@b"]
+)
 def test_an_address_that_cannot_stand_in_a_mail_is_refused(address: str) -> None:
     """It is told apart from a server that does not answer: no further attempt can help."""
     with pytest.raises(MailRefusedError):

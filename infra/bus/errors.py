@@ -1,0 +1,23 @@
+"""What can go wrong between this process and the broker, in this project's own words.
+
+All of it passes: the same attempt may succeed later. What a message's content can be wrong about is
+not decided here.
+"""
+
+from contracts.errors import Retryable
+
+
+class BrokerUnavailable(Retryable):
+    """NATS did not answer, or not in time: what was sent may or may not have been stored."""
+
+
+class NotSent(BrokerUnavailable):
+    """The connection is down: nothing left this process."""
+
+
+class MissingStream(Retryable):
+    """No stream takes this subject: the provisioner has not run."""
+
+
+class NobodyAnswers(Retryable):
+    """Nobody listens on a subject: whoever answers there does not run."""

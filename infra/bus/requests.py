@@ -1,0 +1,155 @@
+"""Requests over one subscription: an address of its own for each, and what comes back there.
+
+The client's own `request` waits with `asyncio.wait_for`, which in Python 3.11 loses a cancellation
+that comes together with the answer: a loop that is told to stop would go on. Nothing here does. What
+is asked, and what an answer means, is decided elsewhere.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Self
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from infra.bus.errors import BrokerUnavailable
+
+PENDING_MESSAGES_MAX = 65_536
+PENDING_BYTES_MAX = 256 * 1024 * 1024
+"""Between the socket and whoever waits; beyond it the client drops answers, and says so."""
+
+
+class Mailbox:
+    """What comes to one address, in order; one waits for it at a time."""
+
+    __slots__ = ("_error", "_letters", "_waiter", "address")
+
+    def __init__(self, address: str = "") -> None:
+        """Start empty."""
+        self.address = address
+        self._letters: deque[Msg] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: Exception | None = None
+
+    def put(self, letter: Msg) -> None:
+        """Take in what came."""
+        self._letters.append(letter)
+        self._wake()
+
+    def fail(self, error: Exception) -> None:
+        """Say that nothing more will come; whoever waits, or will, hears it after what is here."""
+        self._error = error
+        self._wake()
+
+    def take_all(self, at_most: int) -> list[Msg]:
+        """Give what is here already."""
+        return [self._letters.popleft() for _ in range(min(at_most, len(self._letters)))]
+
+    async def take(self, timeout_seconds: float) -> Msg:
+        """Wait for one.
+
+        Raises:
+            TimeoutError: none came in time.
+            BrokerUnavailable: none will come: the connection was lost.
+        """
+        while not self._letters:
+            if self._error is not None:
+                raise self._error
+            await self._wait(timeout_seconds)
+        return self._letters.popleft()
+
+    async def _wait(self, timeout_seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        waiter = self._waiter = loop.create_future()
+        expiry = loop.call_later(max(0.0, timeout_seconds), _expire, waiter)
+        try:
+            await waiter
+        finally:
+            expiry.cancel()
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
+
+
+class Requests:
+    """Every request of one connection."""
+
+    def __init__(self, client: Client) -> None:
+        """Use a connected client; `start` subscribes."""
+        self._client = client
+        self._inbox = client.new_inbox()
+        self._open: dict[str, Mailbox] = {}
+        self._fragile: set[Mailbox] = set()
+        self._count = 0
+
+    async def start(self) -> Self:
+        """Begin to take answers."""
+        await self._client.subscribe(
+            f"{self._inbox}.*",
+            cb=self._on_letter,
+            pending_msgs_limit=PENDING_MESSAGES_MAX,
+            pending_bytes_limit=PENDING_BYTES_MAX,
+        )
+        return self
+
+    @contextmanager
+    def mailbox(self, *, survives: bool = False) -> Generator[Mailbox]:
+        """Open an address for the time of a `with`; it `survives` the loss of the connection or not."""
+        self._count += 1
+        token = str(self._count)
+        box = self._open[token] = Mailbox(f"{self._inbox}.{token}")
+        if not survives:
+            self._fragile.add(box)
+        try:
+            yield box
+        finally:
+            del self._open[token]
+            self._fragile.discard(box)
+
+    @contextmanager
+    def watched(self, box: Mailbox) -> Generator[None]:
+        """Let a mailbox with a subscription of its own hear of the loss of the connection."""
+        self._fragile.add(box)
+        try:
+            yield
+        finally:
+            self._fragile.discard(box)
+
+    async def request(
+        self,
+        subject: str,
+        body: bytes,
+        headers: dict[str, str] | None,
+        *,
+        timeout_seconds: float,
+    ) -> Msg:
+        """Send, and wait for the one answer.
+
+        Raises:
+            TimeoutError: no answer came in time.
+            BrokerUnavailable: the connection was lost meanwhile.
+            nats.errors.Error: the client could not send.
+        """
+        with self.mailbox() as box:
+            await self._client.publish(subject, body, reply=box.address, headers=headers)
+            return await box.take(timeout_seconds)
+
+    def connection_lost(self) -> None:
+        """Tell everyone who waits that no answer will come."""
+        lost = BrokerUnavailable("the connection to NATS was lost before an answer came")
+        for box in self._fragile:
+            box.fail(lost)
+
+    async def _on_letter(self, letter: Msg) -> None:
+        box = self._open.get(letter.subject.rpartition(".")[2])
+        if box is not None:
+            box.put(letter)
