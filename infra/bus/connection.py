@@ -1,59 +1,60 @@
 """One connection to NATS, speaking in this project's errors: stored, conflict, or try again.
 
-Publishing while the connection is down fails at once instead of filling a buffer: a message that leaves
-minutes later, after its sender was told that it did not, would be done twice. What messages mean is not
-decided here.
+Publishing while the connection is down fails at once instead of filling a buffer: a message that
+leaves minutes later, after its sender was told that it did not, would be done twice. What messages
+mean is not decided here.
 """
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from datetime import datetime
+from typing import Any, Self, cast
 
-import nats
 import structlog
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError
 from nats.js import JetStreamContext
-from nats.js.errors import APIError, NoStreamResponseError
 
-from contracts.errors import Conflict, Retryable
+from contracts.errors import Conflict
+from infra.bus.errors import (
+    BrokerRefused,
+    BrokerUnavailable,
+    MissingStream,
+    NobodyAnswers,
+    NotSent,
+)
+from infra.bus.reads import BATCH_MAX, STATUS, Raw, Reads
+from infra.bus.requests import Requests
+from infra.clock import SYSTEM, Clock
+
+__all__ = [
+    "BrokerRefused",
+    "BrokerUnavailable",
+    "Connection",
+    "MissingStream",
+    "NobodyAnswers",
+    "NotSent",
+    "Raw",
+    "Stored",
+]
 
 log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_SECONDS = 5
 RECONNECT_WAIT_SECONDS = 0.2
+PING_SECONDS = 10
+API_TIMEOUT_SECONDS = 5.0
 PUBLISH_TIMEOUT_SECONDS = 5.0
-READ_TIMEOUT_SECONDS = 5.0
-PENDING_MESSAGES_MAX = 65_536
-PENDING_BYTES_MAX = 256 * 1024 * 1024
+BATCH_TIMEOUT_SECONDS = 10.0
 
 WRONG_LAST_SEQUENCE = 10071
-BATCH_DUPLICATE = 10201
-TRANSIENT_APPEND = frozenset({10164, 10165, 10167})
-"""A new leader applies its log, or another append on the subject is under way: neither is a conflict."""
-
+STREAM_NOT_FOUND = 10059
 NO_MESSAGE = frozenset({10037, 10043, 10057})
+"""What the broker says, in three ways, of a sequence where nothing lies."""
 
 EXPECTED_LAST_SUBJECT_SEQ = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_STREAM = "Nats-Expected-Stream"
-END_OF_BATCH = "204"
-NOT_FOUND = "404"
-
-
-class BrokerUnavailable(Retryable):
-    """NATS did not answer, or not in time: what was sent may or may not have been stored."""
-
-
-class NotSent(BrokerUnavailable):
-    """The connection is down: nothing left this process."""
-
-
-class MissingStream(Retryable):
-    """No stream takes this subject: the provisioner has not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,67 +66,68 @@ class Stored:
     duplicate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """A stored message as it lies in its stream."""
-
-    subject: str
-    seq: int
-    body: bytes
-    headers: Mapping[str, str]
-    time: str
-
-
 class Connection:
     """A NATS connection and what is built on it; make one with `connect`."""
 
-    def __init__(self, client: Client, name: str) -> None:
-        """Wrap a connected client."""
-        self.nats = client
-        self.js: JetStreamContext = client.jetstream(timeout=PUBLISH_TIMEOUT_SECONDS)
+    def __init__(self, name: str, *, clock: Clock = SYSTEM) -> None:
+        """Prepare; `connect` makes one that is connected."""
+        self.nats = Client()
+        self.js: JetStreamContext = self.nats.jetstream(timeout=PUBLISH_TIMEOUT_SECONDS)
         self.name = name
-        self._inbox = client.new_inbox()
-        self._batches: dict[str, asyncio.Queue[Msg]] = {}
-        self._batch_count = 0
+        self.requests = Requests(self.nats)
+        self._reads = Reads(self.requests)
+        self._clock = clock
+        self._closing = False
+        self.connected_at: datetime = clock.now()
+        """When the connection last came up: what the broker has in memory only may be younger."""
 
     @classmethod
-    async def connect(cls, url: str, name: str) -> Self:
+    async def connect(cls, url: str, name: str, *, clock: Clock = SYSTEM) -> Self:
         """Connect, and stay connected over any outage.
 
         Raises:
             BrokerUnavailable: nobody listens there.
         """
+        connection = cls(name, clock=clock)
+        await connection._open(url)
+        return connection
 
-        async def on_error(error: Exception) -> None:
-            log.warning("nats.error", connection=name, error=repr(error))
-
-        async def on_disconnect() -> None:
-            log.warning("nats.disconnected", connection=name)
-
-        async def on_reconnect() -> None:
-            log.info("nats.reconnected", connection=name)
-
+    async def _open(self, url: str) -> None:
         try:
-            client = await nats.connect(
+            await self.nats.connect(
                 url,
-                name=name,
+                name=self.name,
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                reconnect_time_wait=RECONNECT_WAIT_SECONDS,
+                # Typed as whole seconds; the client itself takes fractions.
+                reconnect_time_wait=cast("int", RECONNECT_WAIT_SECONDS),
                 max_reconnect_attempts=-1,
-                ping_interval=10,
+                ping_interval=PING_SECONDS,
                 max_outstanding_pings=2,
                 pending_size=0,
-                inbox_prefix=f"_INBOX_{name}".encode(),
-                error_cb=on_error,
-                disconnected_cb=on_disconnect,
-                reconnected_cb=on_reconnect,
-                allow_reconnect=True,
+                inbox_prefix=f"_INBOX_{self.name}".encode(),
+                error_cb=self._on_error,
+                disconnected_cb=self._on_disconnect,
+                reconnected_cb=self._on_reconnect,
             )
+            await self.requests.start()
         except (NatsError, OSError, TimeoutError) as error:
             raise BrokerUnavailable(f"NATS at {url} does not answer: {error!r}") from error
-        connection = cls(client, name)
-        await client.subscribe(f"{connection._inbox}.*", cb=connection._on_batch_reply)
-        return connection
+
+    async def _on_error(self, error: Exception) -> None:
+        if not self._closing:
+            log.warning("nats.error", connection=self.name, error=repr(error))
+
+    async def _on_disconnect(self) -> None:
+        if not self._closing:
+            log.warning("nats.disconnected", connection=self.name)
+        # The client would send what it had not written yet after the next connect, however late.
+        self.nats._pending.clear()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - it offers no other way
+        self.nats._pending_data_size = 0  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as above
+        self.requests.connection_lost()
+
+    async def _on_reconnect(self) -> None:
+        self.connected_at = self._clock.now()
+        log.info("nats.reconnected", connection=self.name)
 
     @property
     def connected(self) -> bool:
@@ -134,11 +136,14 @@ class Connection:
 
     async def close(self) -> None:
         """Send what is under way, then close."""
+        self._closing = True
         if not self.nats.is_closed:
             if self.nats.is_connected:
                 await self.nats.drain()
             else:
                 await self.nats.close()
+
+    # Sending
 
     async def publish(
         self,
@@ -157,29 +162,13 @@ class Connection:
             BrokerUnavailable: no acknowledgement came; it may be stored.
             MissingStream: no stream takes the subject.
         """
-        if not self.connected:
-            raise NotSent(f"NATS cannot be reached; nothing was sent to {subject}")
+        if stream:
+            headers = {**(headers or {}), EXPECTED_STREAM: stream}
         try:
-            message = await self.nats.request(
-                subject,
-                body,
-                timeout=timeout_seconds,
-                headers={**(headers or {}), EXPECTED_STREAM: stream} if stream else headers,
-            )
-        except NoRespondersError as error:
+            answer = await self.request(subject, body, headers, timeout_seconds=timeout_seconds)
+        except NobodyAnswers as error:
             raise MissingStream(f"no stream takes {subject}: run `tracseq provision`") from error
-        except (NatsError, TimeoutError, OSError) as error:
-            raise BrokerUnavailable(f"no acknowledgement for {subject}: {error!r}") from error
-        return self._stored(json.loads(message.data), subject)
-
-    @staticmethod
-    def _stored(answer: dict[str, Any], subject: str) -> Stored:
-        if "error" in answer:
-            code, text = answer["error"].get("err_code", 0), answer["error"].get("description", "")
-            if code == WRONG_LAST_SEQUENCE:
-                raise Conflict(f"{subject}: {text}")
-            raise BrokerUnavailable(f"{subject} was not stored: {text} ({code})")
-        return Stored(answer["stream"], answer["seq"], bool(answer.get("duplicate")))
+        return _stored(json.loads(answer), subject)
 
     async def publish_batch(
         self, messages: list[tuple[str, bytes, dict[str, str]]], *, batch_id: str
@@ -188,23 +177,12 @@ class Connection:
 
         Raises:
             Conflict: one expected last sequence was not the last; nothing was stored.
+            NotSent: nothing left this process.
             BrokerUnavailable: no acknowledgement came; all or nothing is stored.
         """
-        if not self.connected:
-            raise NotSent("NATS cannot be reached; nothing was sent")
-        try:
-            for number, (subject, body, headers) in enumerate(messages[:-1], start=1):
-                await self.nats.publish(
-                    subject,
-                    body,
-                    headers={
-                        **headers,
-                        "Nats-Batch-Id": batch_id,
-                        "Nats-Batch-Sequence": str(number),
-                    },
-                )
-        except NatsError as error:
-            raise BrokerUnavailable(f"batch {batch_id} was cut off: {error!r}") from error
+        for number, (subject, body, headers) in enumerate(messages[:-1], start=1):
+            member = {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
+            await self.send(subject, body, {**headers, **member})
         subject, body, headers = messages[-1]
         commit = {
             "Nats-Batch-Id": batch_id,
@@ -212,7 +190,7 @@ class Connection:
             "Nats-Batch-Commit": "1",
         }
         return await self.publish(
-            subject, body, {**headers, **commit}, timeout_seconds=PUBLISH_TIMEOUT_SECONDS * 2
+            subject, body, {**headers, **commit}, timeout_seconds=BATCH_TIMEOUT_SECONDS
         )
 
     async def send(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
@@ -226,96 +204,62 @@ class Connection:
         except NatsError as error:
             raise NotSent(f"nothing was sent to {subject}: {error!r}") from error
 
-    async def last(self, stream: str, subject: str) -> Raw | None:
-        """Read the newest message of a subject (wildcards allowed); None where there is none.
+    async def request(
+        self,
+        subject: str,
+        body: bytes,
+        headers: dict[str, str] | None = None,
+        *,
+        timeout_seconds: float,
+    ) -> bytes:
+        """Send, and wait for the one answer.
 
         Raises:
-            BrokerUnavailable: NATS did not answer.
+            NotSent: nothing left this process.
+            NobodyAnswers: nobody listens there.
+            BrokerUnavailable: no answer came in time.
+            ValueError: the body is larger than the broker takes; no later attempt will do better.
         """
-        found = await self._direct_get(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"")
-        return found
+        if not self.connected:
+            raise NotSent(f"NATS cannot be reached; nothing was sent to {subject}")
+        if len(body) > self.nats.max_payload:
+            size, size_max = len(body), self.nats.max_payload
+            raise ValueError(f"{subject}: {size} bytes; the broker takes {size_max}: keep a file")
+        try:
+            answer = await self.requests.request(
+                subject, body, headers, timeout_seconds=timeout_seconds
+            )
+        except (NatsError, TimeoutError, OSError) as error:
+            raise BrokerUnavailable(f"no answer from {subject}: {error!r}") from error
+        if answer.headers and answer.headers.get(STATUS) == "503":
+            raise NobodyAnswers(f"nobody listens to {subject}")
+        return answer.data
 
-    async def first_after(self, stream: str, subject: str, seq: int) -> Raw | None:
-        """Read the first message of a subject at or after a sequence; None where there is none."""
-        query = json.dumps({"seq": seq, "next_by_subj": subject}).encode()
-        return await self._direct_get(f"$JS.API.DIRECT.GET.{stream}", query)
+    # Reading
+
+    async def last(self, stream: str, subject: str) -> Raw | None:
+        """Read the newest message of a subject; see `Reads.last`."""
+        return await self._reads.last(stream, subject)
 
     async def by_seq(self, stream: str, seq: int) -> Raw | None:
-        """Read one message by its sequence; None where it is gone."""
-        return await self._direct_get(
-            f"$JS.API.DIRECT.GET.{stream}", json.dumps({"seq": seq}).encode()
-        )
+        """Read one message by its sequence; see `Reads.by_seq`."""
+        return await self._reads.by_seq(stream, seq)
 
-    async def _direct_get(self, api: str, query: bytes) -> Raw | None:
-        try:
-            message = await self.nats.request(api, query, timeout=READ_TIMEOUT_SECONDS)
-        except NoRespondersError as error:
-            raise MissingStream(f"{api}: no such stream: run `tracseq provision`") from error
-        except (NatsError, TimeoutError, OSError) as error:
-            raise BrokerUnavailable(f"{api} did not answer: {error!r}") from error
-        headers = message.headers or {}
-        return None if headers.get("Status") == NOT_FOUND else _raw(message, headers)
-
-    async def read(
-        self, stream: str, subject: str, *, after: int = 0, batch_max: int = 1_000
-    ) -> AsyncIterator[Raw]:
-        """Read what a subject holds after a sequence, oldest first, to the end as it is now.
-
-        Raises:
-            BrokerUnavailable: NATS did not answer.
-        """
-        while True:
-            count = 0
-            async for raw in self._read_batch(stream, subject, after + 1, batch_max):
-                count += 1
-                after = raw.seq
-                yield raw
-            if count < batch_max:
-                return
-
-    async def _read_batch(
-        self, stream: str, subject: str, seq: int, batch_max: int
-    ) -> AsyncIterator[Raw]:
-        self._batch_count += 1
-        token = str(self._batch_count)
-        replies: asyncio.Queue[Msg] = asyncio.Queue(maxsize=batch_max + 2)
-        self._batches[token] = replies
-        query = json.dumps({"seq": seq, "next_by_subj": subject, "batch": batch_max}).encode()
-        try:
-            await self.nats.publish(
-                f"$JS.API.DIRECT.GET.{stream}", query, reply=f"{self._inbox}.{token}"
-            )
-            while True:
-                message = await asyncio.wait_for(replies.get(), READ_TIMEOUT_SECONDS)
-                headers = message.headers or {}
-                if headers.get("Status") in {END_OF_BATCH, NOT_FOUND}:
-                    return
-                if "Status" in headers:
-                    raise BrokerUnavailable(f"reading {subject} failed: {headers}")
-                yield _raw(message, headers)
-        except (NatsError, TimeoutError) as error:
-            raise BrokerUnavailable(f"reading {subject} failed: {error!r}") from error
-        finally:
-            del self._batches[token]
-
-    async def _on_batch_reply(self, message: Msg) -> None:
-        replies = self._batches.get(message.subject.rpartition(".")[2])
-        if replies is not None:
-            await replies.put(message)
+    def read(
+        self, stream: str, subject: str, *, after: int = 0, batch_max: int = BATCH_MAX
+    ) -> AsyncGenerator[Raw]:
+        """Read what a subject holds after a sequence, oldest first; see `Reads.read`."""
+        return self._reads.read(stream, subject, after=after, batch_max=batch_max)
 
     async def head(self, stream: str) -> int:
         """Give the last sequence of a stream.
 
         Raises:
             BrokerUnavailable: NATS did not answer.
+            MissingStream: there is no such stream.
         """
-        try:
-            info = await self.js.stream_info(stream)
-        except (APIError, NoStreamResponseError) as error:
-            raise MissingStream(f"stream {stream} is not there: run `tracseq provision`") from error
-        except (NatsError, TimeoutError, OSError) as error:
-            raise BrokerUnavailable(f"stream {stream} cannot be asked: {error!r}") from error
-        return info.state.last_seq
+        info = await self.api(f"STREAM.INFO.{stream}")
+        return int(info["state"]["last_seq"])
 
     async def delete(self, stream: str, seq: int) -> bool:
         """Delete one message of a stream for good; False where there is none.
@@ -324,20 +268,40 @@ class Connection:
             BrokerUnavailable: NATS did not answer, or the stream's messages may not be deleted.
         """
         try:
-            return bool(await self.js.delete_msg(stream, seq))
-        except APIError as error:
-            if error.err_code in NO_MESSAGE:
+            answer = await self.api(f"STREAM.MSG.DELETE.{stream}", {"seq": seq})
+        except BrokerRefused as refused:
+            if refused.code in NO_MESSAGE:
                 return False
-            raise BrokerUnavailable(f"{stream} {seq} was not deleted: {error!r}") from error
-        except (NatsError, TimeoutError, OSError) as error:
-            raise BrokerUnavailable(f"{stream} {seq} was not deleted: {error!r}") from error
+            raise
+        return bool(answer["success"])
+
+    async def api(self, call: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Call JetStream's own API, such as `STREAM.INFO.EVENTS`, and give its answer.
+
+        Raises:
+            MissingStream: there is no such stream.
+            BrokerRefused: it said no.
+            BrokerUnavailable: NATS did not answer.
+        """
+        answer = json.loads(
+            await self.request(
+                f"$JS.API.{call}",
+                json.dumps(body).encode() if body else b"",
+                timeout_seconds=API_TIMEOUT_SECONDS,
+            )
+        )
+        if "error" in answer:
+            code, text = answer["error"].get("err_code", 0), answer["error"].get("description", "")
+            if code == STREAM_NOT_FOUND:
+                raise MissingStream(f"{call}: {text}: run `tracseq provision`")
+            raise BrokerRefused(f"{call}: {text} ({code})", code)
+        return cast("dict[str, Any]", answer)
 
 
-def _raw(message: Msg, headers: Mapping[str, str]) -> Raw:
-    return Raw(
-        subject=headers["Nats-Subject"],
-        seq=int(headers["Nats-Sequence"]),
-        body=message.data,
-        headers=headers,
-        time=headers["Nats-Time-Stamp"],
-    )
+def _stored(answer: dict[str, Any], subject: str) -> Stored:
+    if "error" in answer:
+        code, text = answer["error"].get("err_code", 0), answer["error"].get("description", "")
+        if code == WRONG_LAST_SEQUENCE:
+            raise Conflict(f"{subject}: {text}")
+        raise BrokerUnavailable(f"{subject} was not stored: {text} ({code})")
+    return Stored(answer["stream"], answer["seq"], bool(answer.get("duplicate")))

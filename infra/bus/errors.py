@@ -11,6 +11,15 @@ class BrokerUnavailable(Retryable):
     """NATS did not answer, or not in time: what was sent may or may not have been stored."""
 
 
+class BrokerRefused(BrokerUnavailable):
+    """NATS answered with a no; `code` is its own number for it."""
+
+    def __init__(self, text: str, code: int) -> None:
+        """Carry the number."""
+        super().__init__(text)
+        self.code = code
+
+
 class NotSent(BrokerUnavailable):
     """The connection is down: nothing left this process."""
 

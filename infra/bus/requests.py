@@ -1,15 +1,14 @@
 """Requests over one subscription: an address of its own for each, and what comes back there.
 
 The client's own `request` waits with `asyncio.wait_for`, which in Python 3.11 loses a cancellation
-that comes together with the answer: a loop that is told to stop would go on. Nothing here does. What
-is asked, and what an answer means, is decided elsewhere.
+that comes together with the answer: a loop that is told to stop would go on. Nothing here does.
+What is asked, and what an answer means, is decided elsewhere.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Self
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -84,26 +83,26 @@ class Requests:
     """Every request of one connection."""
 
     def __init__(self, client: Client) -> None:
-        """Use a connected client; `start` subscribes."""
+        """Use a client; `start` subscribes once it is connected."""
         self._client = client
-        self._inbox = client.new_inbox()
+        self._inbox = ""
         self._open: dict[str, Mailbox] = {}
         self._fragile: set[Mailbox] = set()
         self._count = 0
 
-    async def start(self) -> Self:
+    async def start(self) -> None:
         """Begin to take answers."""
+        self._inbox = self._client.new_inbox()
         await self._client.subscribe(
             f"{self._inbox}.*",
             cb=self._on_letter,
             pending_msgs_limit=PENDING_MESSAGES_MAX,
             pending_bytes_limit=PENDING_BYTES_MAX,
         )
-        return self
 
     @contextmanager
     def mailbox(self, *, survives: bool = False) -> Generator[Mailbox]:
-        """Open an address for the time of a `with`; it `survives` the loss of the connection or not."""
+        """Open an address while a `with` lasts; one that `survives` outlives the connection."""
         self._count += 1
         token = str(self._count)
         box = self._open[token] = Mailbox(f"{self._inbox}.{token}")
@@ -140,8 +139,14 @@ class Requests:
             nats.errors.Error: the client could not send.
         """
         with self.mailbox() as box:
-            await self._client.publish(subject, body, reply=box.address, headers=headers)
+            await self.post(box, subject, body, headers)
             return await box.take(timeout_seconds)
+
+    async def post(
+        self, box: Mailbox, subject: str, body: bytes, headers: dict[str, str] | None = None
+    ) -> None:
+        """Send, with a mailbox as the address for what comes back."""
+        await self._client.publish(subject, body, reply=box.address, headers=headers)
 
     def connection_lost(self) -> None:
         """Tell everyone who waits that no answer will come."""

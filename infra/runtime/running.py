@@ -13,6 +13,7 @@ import structlog
 from contracts import catalog, subjects
 from contracts.errors import Retryable
 from infra.bus.consumer import Consumers
+from infra.bus.control import Control
 from infra.bus.server import Server
 from infra.bus.streams import consumer
 from infra.http.app import App
@@ -23,7 +24,6 @@ from infra.http.health import health_routes
 from infra.http.metrics import metrics_route
 from infra.http.operations import operations_route
 from infra.http.server import HttpServer
-from infra.runtime.control import Control
 from infra.runtime.service import Check, Service
 
 log = structlog.get_logger(__name__)

@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
             remedy = f"Known are: {', '.join(catalog.NAMES)}."
             raise usage_error("SERVICE", service, "is no service", remedy)
         # It comes with the whole runtime, which no other command needs.
-        from infra.runtime import control  # noqa: PLC0415
+        from infra.bus import control  # noqa: PLC0415
 
         rebuilt: list[dict[str, Any]] = []
         failed: list[str] = []

@@ -1,6 +1,7 @@
-"""Which transaction a manifest's content belongs to, and where sagas keep their logs. The engine is in `sagas`.
+"""Which transaction a manifest's content belongs to, and where sagas keep their logs.
 
-The same content submitted twice is one submission, unless everything that the first one did was undone.
+The same content submitted twice is one submission, unless everything that the first one did was
+undone. What a saga does next is decided in `sagas`, not here.
 """
 
 import hashlib

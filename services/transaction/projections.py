@@ -1,23 +1,27 @@
 """Which read models the transaction service keeps.
 
-Sagas lie in several partitions, whose sequences cannot be compared: the list is kept in the order in
-which the service announced what became of them, each shown as its log has it.
+Sagas lie in several partitions, whose sequences cannot be compared: the list is kept in the order
+in which the service announced what became of them, each shown as its log has it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 from contracts import subjects
+from contracts.aggregate import Loaded
 from infra.runtime.platform import Platform
 from infra.runtime.stream_source import StreamSource, Told
 from infra.store.projector import Projector
 from infra.store.read_model import Write
+from sagas.engine.state import SagaState
 from sagas.engine.view import view
-from services.transaction.handlers.orchestrator import Orchestrator
 from services.transaction.store import TRANSACTIONS, document
 
+Load = Callable[[UUID], Awaitable[Loaded[SagaState]]]
+"""Gives a saga as its log has it."""
 
-def transactions(platform: Platform, orchestrator: Orchestrator) -> Projector[Told]:
+
+def transactions(platform: Platform, load: Load) -> Projector[Told]:
     """Keep the list of transactions."""
 
     async def project(batch: Sequence[Told]) -> Sequence[Write]:
@@ -26,7 +30,7 @@ def transactions(platform: Platform, orchestrator: Orchestrator) -> Projector[To
         )
         writes: list[Write] = []
         for saga_id in ids:
-            loaded = await orchestrator.load(UUID(saga_id))
+            loaded = await load(UUID(saga_id))
             if loaded.state is not None:
                 writes.append(
                     document(view(loaded.state, seq=loaded.seq, transitions=loaded.number))

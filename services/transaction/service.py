@@ -1,4 +1,4 @@
-"""The transaction service, put together: every message that it takes, every saga that it may carry."""
+"""The transaction service, put together: every message and every saga input that it takes."""
 
 from functools import partial
 
@@ -24,7 +24,7 @@ def build(settings: Settings, platform: Platform) -> Service:
     partitions = [_partition(platform, number) for number in range(subjects.SAGA_PARTITIONS)]
     waiting = Waiting()
     orchestrator = Orchestrator(partitions, platform.bus, waiting)
-    listed = projections.transactions(platform, orchestrator)
+    listed = projections.transactions(platform, orchestrator.load)
     store = TransactionStore(Reader(platform.store, listed))
     outside = Inputs(orchestrator, tracing.tracer_for(platform.service), platform.clock)
     claims = platform.log.of(domain.CLAIM)

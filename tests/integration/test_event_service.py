@@ -1,6 +1,7 @@
 """The event service over a real broker and document store: the timeline, and dead letters."""
 
 import json
+from collections.abc import AsyncGenerator
 from typing import Any, cast
 
 import httpx
@@ -8,7 +9,7 @@ import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from contracts import subjects
-from contracts.envelope import parse
+from contracts.envelope import Envelope, parse
 from contracts.errors import InvalidInput, Refused
 from contracts.event import (
     DeadLetterNotFound,
@@ -26,8 +27,11 @@ from contracts.lab import NoteTaken, TemperatureRead
 from contracts.message import Kind
 from contracts.notification import ListNotifications, SendNotification, Template
 from contracts.types import Page
+from infra.bus.advisories import Exhausted, Sweeper
 from infra.bus.connection import Raw
 from infra.bus.dead import DeadLetters
+from infra.bus.delivery import Delivery
+from infra.clock import SYSTEM
 from infra.ids import new_id
 from infra.runtime import Blueprint
 from services.event import service
@@ -262,6 +266,7 @@ async def test_a_message_that_kills_its_handler_each_time_becomes_a_dead_letter(
         assert len(await dying.fetch(1, timeout=5)) == 1
     with pytest.raises(TimeoutError):
         await dying.fetch(1, timeout=1)
+    await dying.unsubscribe()
     (letter,) = await letters(laboratory, 1)
 
     assert letter.reason == "delivered 2 times without an end"
@@ -271,6 +276,38 @@ async def test_a_message_that_kills_its_handler_each_time_becomes_a_dead_letter(
         lambda: stored(laboratory, subjects.COMMANDS, subject), lambda raws: not raws
     )
     assert left == []
+
+
+def advisory(stream: str, seq: int) -> Delivery:
+    """Make what the broker says when it gives up a message."""
+    told = Exhausted(stream=stream, consumer="someone", stream_seq=seq, deliveries=1_000)
+    body = told.model_dump_json().encode()
+    envelope = Envelope(id="A-1", type="max_deliver", source="nats", time=SYSTEM.now(), data=body)
+    return Delivery(
+        envelope=envelope, headers={}, subject="", stream=subjects.ADVISORIES, seq=1, delivered=1
+    )
+
+
+async def test_what_is_no_work_queue_keeps_a_message_that_died(laboratory: Laboratory) -> None:
+    """A fact stays a fact: it is copied to the dead letters, once, and not deleted."""
+    await note(laboratory, "fatal to read")
+    sweeper = Sweeper(laboratory.connection)
+
+    await sweeper.on_advisory(advisory(subjects.LAB, 1))
+    await sweeper.on_advisory(advisory(subjects.LAB, 1))
+
+    assert len(await DeadLetters(laboratory.connection).list()) == 1
+    assert len(await stored(laboratory, subjects.LAB, subjects.every(Kind.LAB))) == 1
+
+
+async def test_an_advisory_without_a_message_here_buries_nothing(laboratory: Laboratory) -> None:
+    """Neither a message that ended after all nor another project's stream leaves a letter."""
+    sweeper = Sweeper(laboratory.connection)
+
+    await sweeper.on_advisory(advisory(subjects.COMMANDS, 99))
+    await sweeper.on_advisory(advisory("SOMEBODY_ELSES", 1))
+
+    assert await DeadLetters(laboratory.connection).list() == []
 
 
 async def test_a_dead_letter_is_listed_and_shown_with_its_reason(laboratory: Laboratory) -> None:
@@ -372,7 +409,7 @@ async def test_operators_and_instruments_are_served_over_http(laboratory: Labora
     assert lines[-1] == "event: sensor.temperature_read"
 
 
-async def _until_event(stream: httpx.Response) -> Any:  # noqa: ANN401 - an async generator of lines
+async def _until_event(stream: httpx.Response) -> AsyncGenerator[str]:
     async for line in stream.aiter_lines():
         yield line
         if line.startswith("event:"):

@@ -1,1 +1,1 @@
-"""What the transaction service does with each message: submissions, step outcomes, timers, questions."""
+"""What the transaction service does with submissions, step outcomes, timers and questions."""

@@ -1,8 +1,8 @@
-"""Where the pure saga engine meets the log: an input comes, a transition is appended, its commands leave.
+"""Where the pure saga engine meets the log: an input, its transition, what that asks for.
 
-An input is done with only when its transition is in the log *and* its commands and timers are out. A
-crash in between brings the input again, which finds its transition and sends what that one asked for:
-the ids are the same, so nothing is done twice. Nothing is decided here.
+An input is done with only when its transition is in the log *and* its commands and timers are out.
+A crash in between brings the input again, which finds its transition and sends what that one asked
+for: the ids are the same, so nothing is done twice. Nothing is decided here.
 """
 
 import json
@@ -76,7 +76,7 @@ class Orchestrator:
         """Hand an input to the engine, append what it says, send what that asks for.
 
         Raises:
-            OrphanInputError: the input belongs to no saga, or to one that ended and to which it mattered.
+            OrphanInputError: no saga waits for it, and a person should see it.
             Retryable: the broker is unwell; hand the same input in again.
         """
         sagas, decided = self.of(saga_id), _Decided(definition)
@@ -135,7 +135,7 @@ class Orchestrator:
             )
 
     async def _send_again(self, saga_id: UUID, loaded: Loaded[SagaState], context: Context) -> None:
-        """An input came again: whatever its transition asked for and is still awaited leaves once more."""
+        """Send once more what the transition of a repeated input asked for and is still awaited."""
         state = loaded.state
         if state is None or state.status.ended or context.message_id not in loaded.causes:
             return
@@ -157,7 +157,10 @@ class Orchestrator:
     async def _arm(
         self, saga_id: UUID, timer: Timer, context: Context, *, again: bool = False
     ) -> None:
-        """Ask the broker to say when a time has come. One subject per saga: the newest timer is the one that counts."""
+        """Ask the broker to say when a time has come.
+
+        There is one subject per saga, so that a newer timer replaces the older: only one counts.
+        """
         timer_id = (
             f"{saga_id}:{timer.name}:{_stamp(timer.due_at)}" if again else f"{saga_id}:{timer.name}"
         )

@@ -1,11 +1,12 @@
-"""Orders of an operator to a running service, beside the laboratory's language: rebuild a read model.
+"""Orders of an operator to a running service, beside the laboratory's language.
 
-They travel on core NATS (`tracseq.ctl.<service>.<order>`), change no truth, and are answered when done.
+They travel on core NATS (`tracseq.ctl.<service>.<order>`), change no truth, and are answered once
+done. There is one: rebuild a read model.
 """
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from nats.aio.msg import Msg
@@ -16,7 +17,6 @@ from nats.errors import NoRespondersError
 from contracts import subjects
 from contracts.errors import Retryable
 from infra.bus.connection import Connection
-from infra.store.projector import Projector
 
 log = structlog.get_logger(__name__)
 
@@ -36,16 +36,34 @@ def subject(service: str, order: str) -> str:
     return f"{subjects.ROOT}.ctl.{service}.{order}"
 
 
+class Rebuildable(Protocol):
+    """A read model, as far as orders go."""
+
+    @property
+    def name(self) -> str:
+        """How an operator calls it."""
+        ...
+
+    @property
+    def position(self) -> int:
+        """The newest sequence that it shows."""
+        ...
+
+    async def rebuild(self) -> int:
+        """Make it anew; give its new generation."""
+        ...
+
+
 class Control:
     """Takes orders for one service."""
 
     def __init__(
-        self, connection: Connection, service: str, projectors: Sequence[Projector[Any]]
+        self, connection: Connection, service: str, read_models: Sequence[Rebuildable]
     ) -> None:
         """Say whose read models may be rebuilt."""
         self._connection = connection
         self._service = service
-        self._projectors = {projector.name: projector for projector in projectors}
+        self._read_models = {model.name: model for model in read_models}
         self._subscription: Subscription | None = None
 
     async def start(self) -> None:
@@ -61,19 +79,19 @@ class Control:
 
     async def _on_rebuild(self, message: Msg) -> None:
         wanted = json.loads(message.data or b"{}").get("read_model")
-        if wanted is not None and wanted not in self._projectors:
-            known = ", ".join(sorted(self._projectors)) or "none"
+        if wanted is not None and wanted not in self._read_models:
+            known = ", ".join(sorted(self._read_models)) or "none"
             answer = {"error": f"{self._service} has no read model {wanted!r}; it has: {known}"}
         else:
-            answer = await self._rebuild([wanted] if wanted else list(self._projectors))
+            answer = await self._rebuild([wanted] if wanted else list(self._read_models))
         await message.respond(json.dumps(answer).encode())
 
     async def _rebuild(self, names: Sequence[str]) -> dict[str, Any]:
         rebuilt: list[dict[str, Any]] = []
         try:
             for name in names:
-                generation = await self._projectors[name].rebuild()
-                position = self._projectors[name].position
+                generation = await self._read_models[name].rebuild()
+                position = self._read_models[name].position
                 rebuilt.append({"read_model": name, "generation": generation, "seq": position})
         except Retryable as error:
             return {"error": str(error)}
