@@ -22,6 +22,11 @@ demo *args:
 up *args:
     @exec tracseq up "$@"
 
+[doc("The command line of a running system: `tracseq --help`")]
+[group("use")]
+tracseq *args:
+    @exec tracseq "$@"
+
 [doc("Measure against floors and targets: `bench house --json`")]
 [group("use")]
 bench NAME *args:

@@ -33,6 +33,8 @@ class Aggregate(Generic[StateT]):
     state: type[StateT]
     evolve: Callable[[StateT | None, Event, Entry], StateT | None]
     """State before (None: there is none), event, the entry that holds it -> state after; pure."""
+    meaning: int = 1
+    """Raised whenever `evolve` comes to read old events otherwise: older snapshots are not used."""
 
     def subject(self, key: UUID | str) -> str:
         """Give the subject of one aggregate's log."""
@@ -41,7 +43,7 @@ class Aggregate(Generic[StateT]):
     def key_of(self, subject: str) -> str | None:
         """Give the key that a log subject names; None where it is another kind's."""
         prefix = subjects.log_of(self.service, self.name, "")
-        return subject[len(prefix) :].replace("%2E", ".") if subject.startswith(prefix) else None
+        return subjects.key_in(subject[len(prefix) :]) if subject.startswith(prefix) else None
 
 
 @dataclass(frozen=True, slots=True)

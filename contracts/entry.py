@@ -47,31 +47,38 @@ class Entry:
 
     def to_bytes(self) -> bytes:
         """Write the entry as it is kept; the hash is over these bytes."""
-        document: dict[str, Any] = {
+        head = {
             "number": self.number,
             "at": self.at.isoformat(),
             "actor": self.actor,
             "cause": self.cause,
             "correlation": self.correlation,
             "prev_hash": self.prev_hash,
-            "events": [
-                {
-                    "type": e.contract.type,
-                    "version": e.contract.version,
-                    "data": e.model_dump(mode="json"),
-                }
-                for e in self.events
-            ],
         }
+        rest: dict[str, Any] = {}
         if self.effects:
-            document["effects"] = self.effects
+            rest["effects"] = self.effects
         if self.traceparent:
-            document["traceparent"] = self.traceparent
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+            rest["traceparent"] = self.traceparent
+        events = b",".join(
+            b'{"type":"%b","version":%d,"data":%b}'
+            % (
+                e.contract.type.encode(),
+                e.contract.version,
+                e.__pydantic_serializer__.to_json(e),
+            )
+            for e in self.events
+        )
+        after = b"," + _json(rest)[1:] if rest else b"}"
+        return _json(head)[:-1] + b',"events":[' + events + b"]" + after
 
     def kept(self, *, subject: str, seq: int, hash: str) -> "Entry":  # noqa: A002 - the field's name
         """Give the entry as it is after the append."""
         return replace(self, subject=subject, seq=seq, hash=hash)
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def hash_of(body: bytes) -> str:

@@ -4,6 +4,8 @@
 """
 
 import hashlib
+import re
+from urllib.parse import quote, unquote
 from uuid import UUID
 
 from contracts.message import Contract, Kind
@@ -23,6 +25,10 @@ SNAPSHOTS_BUCKET = "snapshots"
 LEASES_BUCKET = "leases"
 
 SAGA_PARTITIONS = 4
+
+_PLAIN = re.compile("[A-Za-z0-9_-]*")
+_SAFE = "!#$&'()+,/:;=?@[]^`{|}~"
+"""Printable ASCII but dot, star, greater-than (which subjects give a meaning), quote, percent."""
 
 
 def of(contract: Contract, *, site: str = "main") -> str:
@@ -58,8 +64,19 @@ def log_subjects(service: str) -> str:
 
 
 def log_of(service: str, aggregate: str, key: UUID | str) -> str:
-    """Give the subject of one aggregate's log; a dot in the key would split it and is escaped."""
-    return f"{ROOT}.log.{service}.{aggregate}.{str(key).replace('.', '%2E')}"
+    """Give the subject of one aggregate's log."""
+    return f"{ROOT}.log.{service}.{aggregate}.{token(key)}"
+
+
+def token(key: UUID | str) -> str:
+    """Write a key as one token: what would split it, or select others, is percent-encoded."""
+    text = str(key)
+    return text if _PLAIN.fullmatch(text) else quote(text, safe=_SAFE).replace(".", "%2E")
+
+
+def key_in(token_: str) -> str:
+    """Read what `token` wrote."""
+    return unquote(token_)
 
 
 def saga_stream(partition: int) -> str:

@@ -1,7 +1,9 @@
-"""Make the example manifests beside this file: the same bytes every time, so that they can be compared.
+"""Make the example manifests beside this file, the same bytes every time.
 
 Run `python examples/make.py` after a change; a test sees to it that they are what this makes.
 """
+
+# ruff: noqa: INP001 - a script, not a module
 
 import csv
 import io
@@ -71,7 +73,7 @@ def bad_rows() -> list[list[Cell]]:
 
 
 def no_room() -> list[list[Cell]]:
-    """Give forty rows of RNA that all need -80 °C: more than the demonstration's freezer has left."""
+    """Give forty rows of RNA for -80 °C: more than the demonstration's freezer has left."""
     rows = samples("ULT", 40)
     for row in rows:
         row[2], row[8], row[9], row[10] = "RNA", "-80 °C", 25, 60

@@ -1,29 +1,27 @@
 """Ask, send and publish: how every part of the project speaks to the others.
 
-A command is stored before anything else happens, so it is never lost because a service was down; a query
-is answered now or not at all. What is asked is typed by its contract, and so is the answer.
+A command is stored before anything else happens, so it is never lost because a service was down; a
+query is answered now or not at all. What is asked is typed by its contract, and so is the answer.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
 from functools import cache
 from typing import Any, Self, TypeVar, cast
 
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError
 from pydantic import TypeAdapter
 
 from contracts import envelope as wire
 from contracts import subjects
 from contracts.envelope import Envelope
-from contracts.errors import Refused, Retryable, Unavailable
+from contracts.errors import Refused, Unavailable
 from contracts.message import Command, Contract, LabEvent, Message, Query, result_of
-from infra.bus.connection import BrokerUnavailable, Connection, MissingStream, NotSent, Stored
+from infra.bus.connection import Connection, Stored
 from infra.bus.context import SagaStep
+from infra.bus.errors import BrokerUnavailable, MissingStream, NobodyAnswers, NotSent
 from infra.bus.files import Files
 from infra.bus.outcomes import Outcome, Outcomes, read_outcome
+from infra.bus.requests import Mailbox
 from infra.bus.tail import Delivered, tail
 from infra.clock import SYSTEM, Clock
 from infra.ids import new_id
@@ -34,12 +32,18 @@ ResultT = TypeVar("ResultT")
 ASK_TIMEOUT_SECONDS = 10.0
 WAITING_MAX = 10_000
 """Commands that one process may wait for at once; one more is refused with 503."""
-OUTCOME_POLL_SECONDS = 0.1
+STORE_SECONDS_MIN = 2.0
+"""How long storing a command may take at least, however short the wait for its answer."""
+STORE_ATTEMPT_SECONDS = 2.0
 RESEND_WAIT_SECONDS = 0.25
+LOOK_SECONDS = 1.0
+"""How often the recorded outcome is looked up while a reply does not come: it may be lost."""
+LOOK_AT_TWIN_SECONDS = 0.05
+"""The same where another sent the command first, who gets the reply."""
 
 
 class Pending(Exception):
-    """A command was stored but not answered in time; its outcome can be asked for by its id."""
+    """No error: a command is stored and not answered yet; ask for its outcome by its id."""
 
     def __init__(self, operation_id: str) -> None:
         """Carry the command's id."""
@@ -57,8 +61,7 @@ class Bus:
         self.files = Files(connection)
         self.outcomes = Outcomes(connection)
         self._clock = clock
-        self._inbox = connection.nats.new_inbox()
-        self._waiting: dict[str, asyncio.Future[bytes]] = {}
+        self._waiting: set[Mailbox] = set()
         self._tracer = tracing.tracer_for(source)
 
     @classmethod
@@ -68,18 +71,12 @@ class Bus:
         Raises:
             BrokerUnavailable: nobody listens there.
         """
-        bus = cls(await Connection.connect(url, source), source=source, clock=clock)
-        await bus.start()
-        return bus
-
-    async def start(self) -> None:
-        """Begin to take replies."""
-        await self.connection.nats.subscribe(f"{self._inbox}.*", cb=self._on_reply)
+        return cls(await Connection.connect(url, source), source=source, clock=clock)
 
     async def close(self) -> None:
         """Close the connection; whoever waits is told that their command is pending."""
-        for waiting in self._waiting.values():
-            waiting.cancel()
+        for box in self._waiting:
+            box.fail(BrokerUnavailable("the bus is closed"))
         await self.connection.close()
 
     # Asking
@@ -122,100 +119,84 @@ class Bus:
     async def _request(
         self, message: Message, envelope: Envelope, headers: dict[str, str], timeout_seconds: float
     ) -> bytes:
-        subject = subjects.of(message.contract)
-        unavailable = Unavailable(
-            what=f"The {message.contract.owner} service", retry_after_seconds=2
-        )
-        if not self.connection.connected:
-            raise Refused(Unavailable(what="The message broker", retry_after_seconds=2))
         try:
-            answer = await self.connection.nats.request(
-                subject, envelope.data, timeout=timeout_seconds, headers=headers
+            return await self.connection.request(
+                subjects.of(message.contract),
+                envelope.data,
+                headers,
+                timeout_seconds=timeout_seconds,
             )
-        except NoRespondersError:
-            raise Refused(unavailable) from None
-        except (NatsError, TimeoutError, OSError):
-            raise Refused(unavailable) from None
-        return answer.data
+        except NotSent:
+            raise _unavailable("The message broker", 2) from None
+        except (NobodyAnswers, BrokerUnavailable):
+            raise _unavailable(f"The {message.contract.owner} service", 2) from None
 
     async def _command(
         self, message: Message, envelope: Envelope, headers: dict[str, str], timeout_seconds: float
     ) -> bytes:
         if len(self._waiting) >= WAITING_MAX:
-            raise Refused(
-                Unavailable(what="The command queue of this process", retry_after_seconds=2)
-            )
+            raise _unavailable("The command queue of this process", 2)
         deadline = self._clock.monotonic() + timeout_seconds
-        headers[wire.REPLY] = f"{self._inbox}.{envelope.id.replace('.', '=')}"
-        waiting = self._waiting[envelope.id] = asyncio.get_running_loop().create_future()
-        try:
-            stored = await self._store(subjects.of(message.contract), envelope, headers, deadline)
-            if stored.duplicate:
-                # The reply goes, or went, to whoever sent it first; its record is for everyone.
-                return await self._poll(envelope.id, deadline)
-            return await asyncio.wait_for(waiting, max(0.001, deadline - self._clock.monotonic()))
-        except (TimeoutError, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and not waiting.cancelled():
-                raise
-            return await self._last_look(envelope.id)
-        finally:
-            self._waiting.pop(envelope.id, None)
+        # The address survives the connection: the reply may come after a reconnect.
+        with self.connection.requests.mailbox(survives=True) as box:
+            self._waiting.add(box)
+            try:
+                headers[wire.REPLY] = box.address
+                stored = await self._store(subjects.of(message.contract), envelope, headers)
+                return await self._wait(box, envelope.id, deadline, twin=stored.duplicate)
+            finally:
+                self._waiting.discard(box)
 
-    async def _store(
-        self, subject: str, envelope: Envelope, headers: dict[str, str], deadline: float
-    ) -> Stored:
-        """Publish until the broker has it or the time is over; its id makes a repetition harmless."""
+    async def _store(self, subject: str, envelope: Envelope, headers: dict[str, str]) -> Stored:
+        """Publish until the broker has it or says no; its id makes a repetition harmless.
+
+        Never calls a command stored that may not be: whoever hears `Pending` relies on it.
+        """
+        give_up_at = self._clock.monotonic() + STORE_SECONDS_MIN
         while True:
-            remaining = deadline - self._clock.monotonic()
             try:
                 return await self.connection.publish(
                     subject,
                     envelope.data,
                     headers,
                     stream=subjects.COMMANDS,
-                    timeout_seconds=max(0.05, min(2.0, remaining)),
+                    timeout_seconds=STORE_ATTEMPT_SECONDS,
                 )
             except MissingStream:
-                raise Refused(
-                    Unavailable(what="The command stream", retry_after_seconds=5)
-                ) from None
-            except BrokerUnavailable as error:
-                if remaining <= RESEND_WAIT_SECONDS:
-                    if isinstance(error, NotSent):
-                        raise Refused(
-                            Unavailable(what="The message broker", retry_after_seconds=2)
-                        ) from None
-                    raise Pending(envelope.id) from error
+                raise _unavailable("The command stream", 5) from None
+            except BrokerUnavailable:
+                if self._clock.monotonic() >= give_up_at:
+                    raise _unavailable("The message broker", 2) from None
                 await self._clock.sleep(RESEND_WAIT_SECONDS)
 
-    async def _poll(self, command_id: str, deadline: float) -> bytes:
-        while self._clock.monotonic() < deadline:
-            outcome = await self.outcomes.get(command_id)
+    async def _wait(self, box: Mailbox, command_id: str, deadline: float, *, twin: bool) -> bytes:
+        """Wait for the reply, and look at the recorded outcome meanwhile: a reply may be lost."""
+        while True:
+            remaining = deadline - self._clock.monotonic()
+            try:
+                pause = LOOK_AT_TWIN_SECONDS if twin else LOOK_SECONDS
+                return (await box.take(min(pause, remaining))).data
+            except TimeoutError:
+                outcome = await self._recorded(command_id)
+            except BrokerUnavailable:
+                raise Pending(command_id) from None
             if outcome is not None:
                 return outcome.to_bytes()
-            await self._clock.sleep(OUTCOME_POLL_SECONDS)
-        raise Pending(command_id)
+            if remaining <= 0:
+                raise Pending(command_id)
 
-    async def _last_look(self, command_id: str) -> bytes:
+    async def _recorded(self, command_id: str) -> Outcome | None:
         try:
-            outcome = await self.outcomes.get(command_id)
-        except Retryable:
-            outcome = None
-        if outcome is None:
-            raise Pending(command_id)
-        return outcome.to_bytes()
-
-    async def _on_reply(self, reply: Msg) -> None:
-        waiting = self._waiting.get(reply.subject.rpartition(".")[2].replace("=", "."))
-        if waiting is not None and not waiting.done():
-            waiting.set_result(reply.data)
+            return await self.outcomes.get(command_id)
+        except (BrokerUnavailable, MissingStream):
+            return None
 
     async def outcome(self, command_id: str) -> Outcome | None:
         """Read how a command ended; None where it has not."""
         return await self.outcomes.get(command_id)
 
     def tail(self, *, evt_after: int | None, lab_after: int | None) -> AsyncIterator[Delivered]:
-        """Give everything after these sequences of `EVENTS` and `LAB`, for ever; None means from now on."""
+        """Give everything after these sequences of `EVENTS` and `LAB`, for ever; None: from now."""
         return tail(self.connection, evt_after=evt_after, lab_after=lab_after)
 
     # Sending
@@ -235,8 +216,10 @@ class Bus:
     ) -> Stored:
         """Store a saga's command; its outcome goes to `REPLIES`.
 
-        The same `attempt_key` twice is stored once. Another attempt at the same command has another key
-        and the same id: its participant answers with the recorded outcome. Raises:
+        The same `attempt_key` twice is stored once. Another attempt at the same command has another
+        key and the same id: its participant answers with the recorded outcome.
+
+        Raises:
             BrokerUnavailable: no acknowledgement came; send it again with the same key.
         """
         envelope = Envelope(
@@ -317,6 +300,10 @@ class Bus:
         if trace:
             headers[wire.TRACEPARENT] = trace
         return headers
+
+
+def _unavailable(what: str, retry_after_seconds: int) -> Refused:
+    return Refused(Unavailable(what=what, retry_after_seconds=retry_after_seconds))
 
 
 @cache

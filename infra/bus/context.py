@@ -1,8 +1,9 @@
 """Under which circumstances a message is handled: who asked, when, because of what."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
 from contracts.types import derive_id
@@ -29,9 +30,24 @@ class Context:
     """When handling began: the time that decisions see."""
     delivered: int = 1
     """How often the message was handed out, this time included."""
+    repeated: bool = False
+    """Whether another copy of it may have been dealt with before: sent, or handed out, again."""
     saga: SagaStep | None = None
     traceparent: str | None = None
     deadline: datetime | None = None
+
+    @property
+    def again(self) -> bool:
+        """Whether the log must be asked first if the message is in it already."""
+        return self.repeated or self.delivered > 1
+
+    def part(self, name: object) -> Self:
+        """Name a part of the work, where a message decides on the same aggregate more than once.
+
+        An entry's cause is what tells that a decision was made: without a name of its own, the
+        second part would be taken for the first.
+        """
+        return replace(self, message_id=f"{self.message_id}:{name}")
 
     def derive(self, *parts: object) -> UUID:
         """Name something that this message makes: the same at every delivery of it."""

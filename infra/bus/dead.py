@@ -1,7 +1,7 @@
-"""Dead letters: what a consumer could not handle, kept whole with the reason; listed, sent again, dropped.
+"""Dead letters: what a consumer could not handle, kept whole with the reason.
 
-Copied first and terminated after, so nothing is ever lost between the two. A letter that is sent again
-gets a new id: the old one has its recorded outcome.
+They are listed, sent again and dropped. Copied first and terminated after, so nothing is ever lost
+between the two. A letter that is sent again gets a new id: the old one has its recorded outcome.
 """
 
 import base64
@@ -107,7 +107,7 @@ class DeadLetters:
         return _letter(raw) if raw is not None else None
 
     async def replay(self, seq: int, *, message_id: str | None = None) -> Stored | None:
-        """Send a dead letter again, under a new id, where it was; it stays here until it is dropped.
+        """Send a dead letter again, under a new id, where it was; it stays here until dropped.
 
         Twice under the same `message_id` is once. Gives None where there is no such letter. Raises:
             BrokerUnavailable: it was not sent.

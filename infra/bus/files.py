@@ -1,7 +1,7 @@
 """The object store `files`: uploads and large parts of messages, named by their content.
 
-A message never carries more than a reference. The same content is kept once; what is read is checked
-against its name.
+A message never carries more than a reference. The same content is kept once; what is read is
+checked against its name.
 """
 
 import hashlib

@@ -5,7 +5,6 @@ looks wrong: silence beyond the heartbeat, a gap in the delivery count, a lost c
 acknowledges nothing: whoever follows keeps the position beside what they make of it.
 """
 
-import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from typing import Any
@@ -16,25 +15,20 @@ from nats.errors import Error as NatsError
 
 from contracts.errors import Retryable
 from infra.bus.connection import Connection, Raw
-from infra.bus.reads import STATUS
-from infra.bus.requests import Mailbox
+from infra.bus.pull import Pull
 from infra.clock import SYSTEM, Clock
 
 log = structlog.get_logger(__name__)
 
 BATCH_MAX = 500
 """Messages asked for at once, and so held at once."""
-PULL_BYTES_MAX = 32 * 1024 * 1024
-"""Bytes asked for at once."""
-PULL_SECONDS = 10.0
-HEARTBEAT_SECONDS = 1.0
-SILENCE_SECONDS = 3.0
 INACTIVE_SECONDS = 30.0
+"""How long the broker keeps the consumer of a follower that died."""
 RETRY_WAIT_SECONDS = 0.5
 
 
 class GapError(RuntimeError):
-    """A delivery is missing, or the consumer is gone: it must be made anew."""
+    """A delivery is missing: the consumer must be made anew."""
 
 
 class Follower:
@@ -64,31 +58,31 @@ class Follower:
                     async for batch in batches:
                         after = batch[-1].seq
                         yield batch
-            except (Retryable, NatsError, TimeoutError, OSError, GapError) as error:
+            except (Retryable, NatsError, GapError) as error:
                 log.info("follow.again", stream=self._stream, after=after, why=repr(error))
                 await self._clock.sleep(RETRY_WAIT_SECONDS)
 
     async def _consume(self, after: int) -> AsyncGenerator[list[Raw]]:
-        nats, box = self._connection.nats, Mailbox(self._connection.nats.new_inbox())
-
-        async def on_letter(letter: Msg) -> None:
-            box.put(letter)
-
-        subscription = await nats.subscribe(box.address, cb=on_letter)
-        name = ""
+        consumer, delivered = await self._make_consumer(after), 0
         try:
-            with self._connection.requests.watched(box):
-                name = await self._make_consumer(after)
-                async with aclosing(self._pull(name, box)) as batches:
-                    async for batch in batches:
+            async with Pull.open(
+                self._connection,
+                stream=self._stream,
+                consumer=consumer,
+                ahead_max=self._batch_max,
+            ) as pull:
+                while True:
+                    batch = [
+                        _read(message, delivered + number)
+                        for number, message in enumerate(await pull.take(), start=1)
+                    ]
+                    delivered += len(batch)
+                    if batch:
                         yield batch
         finally:
             if self._connection.connected:
-                with suppress(NatsError):
-                    await subscription.unsubscribe()
-                if name:
-                    with suppress(Retryable):
-                        await self._connection.api(f"CONSUMER.DELETE.{self._stream}.{name}")
+                with suppress(Retryable):
+                    await self._connection.api(f"CONSUMER.DELETE.{self._stream}.{consumer}")
 
     async def _make_consumer(self, after: int) -> str:
         config: dict[str, Any] = {
@@ -105,56 +99,12 @@ class Follower:
         )
         return str(made["name"])
 
-    async def _pull(self, consumer: str, box: Mailbox) -> AsyncGenerator[list[Raw]]:
-        """Ask for more whenever half is used up; what is asked for never exceeds the bound."""
-        api = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer}"
-        asked, delivered = 0, 0
-        while True:
-            if asked <= self._batch_max // 2:
-                await self._ask(api, box, self._batch_max - asked)
-                asked = self._batch_max
-            letters = [await box.take(SILENCE_SECONDS), *box.take_all(self._batch_max - 1)]
-            batch: list[Raw] = []
-            for letter in letters:
-                status = (letter.headers or {}).get(STATUS)
-                if status is None:
-                    delivered += 1
-                    batch.append(_read(letter, delivered))
-                    asked -= 1
-                else:
-                    asked -= _given_up(status, letter)
-            if batch:
-                yield batch
 
-    async def _ask(self, api: str, box: Mailbox, count: int) -> None:
-        request = {
-            "batch": count,
-            "max_bytes": PULL_BYTES_MAX,
-            "expires": int(PULL_SECONDS * 1e9),
-            "idle_heartbeat": int(HEARTBEAT_SECONDS * 1e9),
-        }
-        await self._connection.requests.post(box, api, json.dumps(request).encode())
-
-
-def _given_up(status: str, letter: Msg) -> int:
-    """Say how many of the messages asked for will not come any more.
-
-    Raises:
-        GapError: none will: the consumer is gone or refuses.
-    """
-    headers = letter.headers or {}
-    if status == "100":
-        return 0
-    if "Nats-Pending-Messages" in headers:
-        return int(headers["Nats-Pending-Messages"])
-    raise GapError(f"the consumer is gone or refused: {headers}")
-
-
-def _read(letter: Msg, expected: int) -> Raw:
+def _read(message: Msg, expected: int) -> Raw:
     # $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>, with
     # domain and account hash in between where there are any.
-    tokens = letter.reply.split(".")
+    tokens = message.reply.split(".")
     seq, number, time = int(tokens[-4]), int(tokens[-3]), tokens[-2]
     if number != expected:
         raise GapError(f"delivery {expected} is missing before sequence {seq}")
-    return Raw(letter.subject, seq, letter.data, letter.headers or {}, time)
+    return Raw(message.subject, seq, message.data, message.headers or {}, time)

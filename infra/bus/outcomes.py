@@ -5,7 +5,7 @@ Kept for a day in the bucket `outcomes`. It records answers; it decides nothing.
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,10 @@ from infra.bus.connection import Connection
 from infra.bus.streams import COMMAND_WINDOW_SECONDS
 
 STREAM = f"KV_{subjects.OUTCOMES_BUCKET}"
-CLOCK_SKEW = timedelta(seconds=60)
+CLOCK_SKEW_SECONDS = 60.0
+"""How far the clock of whoever makes an id may be from ours."""
+RESTART_SKEW_SECONDS = 5.0
+"""The same about the moment of a restart; small, since all of it costs a read for each command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Outcomes:
 
     @staticmethod
     def _subject(command_id: str) -> str:
-        return f"$KV.{subjects.OUTCOMES_BUCKET}.{command_id.replace('.', '=')}"
+        return f"$KV.{subjects.OUTCOMES_BUCKET}.{subjects.token(command_id)}"
 
     async def get(self, command_id: str) -> Outcome | None:
         """Read how a command ended; None where it has not, or longer than a day ago."""
@@ -66,11 +69,13 @@ class Outcomes:
         await self._connection.publish(self._subject(command_id), body)
 
 
-def may_be_repeated(command_id: str, now: datetime) -> bool:
+def may_be_repeated(command_id: str, now: datetime, connected_at: datetime) -> bool:
     """Say whether an earlier copy of this command can have been taken before.
 
-    The stream refuses a copy within its window. An id made within that window (UUIDv7 ids tell when they
-    were made) therefore has no earlier copy, and its outcome need not be looked up.
+    The stream refuses a copy within its window. An id made within that window (UUIDv7 ids tell when
+    they were made) therefore has no earlier copy, and its outcome need not be looked up. A broker
+    that was started anew has forgotten what was acknowledged before: ids made before the connection
+    came up may be repeated, too.
     """
     try:
         made = UUID(command_id)
@@ -78,5 +83,7 @@ def may_be_repeated(command_id: str, now: datetime) -> bool:
         return True
     if made.version != 7:  # noqa: PLR2004 - the version that carries a time
         return True
-    age = now.timestamp() - (made.int >> 80) / 1000
-    return not 0 <= age + CLOCK_SKEW.total_seconds() < COMMAND_WINDOW_SECONDS
+    made_at = (made.int >> 80) / 1000
+    if made_at < connected_at.timestamp() + RESTART_SKEW_SECONDS:
+        return True
+    return not 0 <= now.timestamp() - made_at + CLOCK_SKEW_SECONDS < COMMAND_WINDOW_SECONDS

@@ -1,11 +1,12 @@
-"""Serve a service's commands and queries: decode, hand to its function, record the outcome, reply, ack.
+"""Serve a service's commands and queries: decode, call, record the outcome, reply, acknowledge.
 
-In this order, so that a crash anywhere leads to a redelivery that finds the outcome, or decides again on
-a log that already has the command. No rule of the laboratory stands here.
+In this order, so that a crash anywhere leads to a redelivery that finds the outcome, or decides
+again on a log that already has the command. No rule of the laboratory stands here.
 """
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, cast
 
 import structlog
@@ -41,6 +42,7 @@ log = structlog.get_logger(__name__)
 
 QUERIES_MAX = 256
 """Queries of one service under way at once; beyond it they are refused with 503."""
+QUERY_DRAIN_SECONDS = 5.0
 
 
 class AlreadyRunning(Retryable):
@@ -75,6 +77,12 @@ class Server:
         """Whether any handler takes a command."""
         return any(issubclass(h.message, Command) for h in self._handlers.values())
 
+    def _handler(self, message_type: str) -> Handler:
+        handler = self._handlers.get(message_type)
+        if handler is None:
+            raise UnknownTypeError(f"{self._service} has no handler for {message_type!r}")
+        return handler
+
     # Commands
 
     async def on_command(self, delivery: Delivery) -> None:
@@ -107,12 +115,9 @@ class Server:
 
     async def _deal(self, delivery: Delivery) -> None:
         envelope, now = delivery.envelope, self._clock.now()
-        handler = self._handlers.get(envelope.type)
-        if handler is None:
-            raise UnknownTypeError(f"{self._service} has no handler for {envelope.type!r}")
-        # A saga's further attempt at a command has a message id of its own, which no stream can recognise.
-        another_attempt = delivery.headers.get(wire.MESSAGE_ID, envelope.id) != envelope.id
-        if delivery.delivered > 1 or another_attempt or may_be_repeated(envelope.id, now):
+        handler = self._handler(envelope.type)
+        again = self._may_be_known(delivery, now)
+        if again:
             known = await self._outcomes.get(envelope.id)
             if known is not None:
                 await self._reply(delivery, known.to_bytes())
@@ -124,6 +129,7 @@ class Server:
             correlation=envelope.correlation,
             now=now,
             delivered=delivery.delivered,
+            repeated=again,
             saga=delivery.saga,
             traceparent=envelope.traceparent,
         )
@@ -133,6 +139,17 @@ class Server:
             "refused" if outcome.refusal else "done", self._clock.monotonic() - started
         )
         await self._finish(delivery, outcome)
+
+    def _may_be_known(self, delivery: Delivery, now: datetime) -> bool:
+        """Say whether the outcome of a command may be recorded already."""
+        envelope = delivery.envelope
+        # A saga's further attempt at a command has a message id of its own: no stream knows it.
+        another_attempt = delivery.headers.get(wire.MESSAGE_ID, envelope.id) != envelope.id
+        return (
+            delivery.delivered > 1
+            or another_attempt
+            or may_be_repeated(envelope.id, now, self._connection.connected_at)
+        )
 
     async def _finish(self, delivery: Delivery, outcome: Outcome) -> None:
         body = outcome.to_bytes()
@@ -194,11 +211,13 @@ class Server:
         """Take no more queries, and finish those under way."""
         if self._subscription is not None:
             try:
-                await self._subscription.unsubscribe()
+                await self._subscription.drain()
             except NatsError as error:
-                log.info("queries.unsubscribe_failed", error=repr(error))
+                log.info("queries.drain_failed", error=repr(error))
         if self._queries:
-            await asyncio.wait(self._queries, timeout=5)
+            _, late = await asyncio.wait(self._queries, timeout=QUERY_DRAIN_SECONDS)
+            for task in late:
+                task.cancel()
 
     async def _on_query(self, message: Msg) -> None:
         if len(self._queries) >= QUERIES_MAX:
@@ -226,9 +245,7 @@ class Server:
         try:
             envelope = parse(message.headers, message.data)
             kind = envelope.type
-            handler = self._handlers.get(envelope.type)
-            if handler is None:
-                raise UnknownTypeError(f"{self._service} has no handler for {envelope.type!r}")
+            handler = self._handler(kind)
             with (
                 tracing.message_span(
                     self._tracer,
@@ -281,7 +298,7 @@ def _unreadable(error: BaseException) -> Refusal | None:
                 field=".".join(map(str, e["loc"])) or "(whole message)",
                 value=str(e["input"])[:80],
                 problem=e["msg"],
-                remedy="Send what the contract describes: see /openapi.json or `tracseq contracts export`.",
+                remedy="Send what the contract says: /openapi.json, `tracseq contracts export`.",
             )
             for e in error.errors(include_url=False)
         ]

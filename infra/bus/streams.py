@@ -1,4 +1,4 @@
-"""Every stream, consumer and bucket, with every limit: the one list that the provisioner makes true.
+"""Every stream, consumer and bucket, with every limit: what the provisioner makes true.
 
 Services bind to these with `declare=False` and never create one themselves.
 """
@@ -21,7 +21,7 @@ from contracts.message import Kind
 
 DAY_SECONDS = 86_400
 ACK_WAIT_SECONDS = 2.5
-"""Short, so that what a killed process held is taken up within 3 s; long handlers say that they are at work."""
+"""Short, so that what a killed process held is taken up within 3 s; long handlers give a sign of life."""
 DELIVER_MAX = 1_000
 """The broker's own cap: the project's middleware gives up long before (see `retry.py`)."""
 
@@ -72,6 +72,7 @@ class Consumer:
     stream: str
     filter: str
     ack_pending_max: int = 256
+    """Messages handed out and not acknowledged, over all processes; each is begun at once."""
 
     def config(self) -> ConsumerConfig:
         """Say it as JetStream wants to hear it."""
@@ -97,7 +98,7 @@ class Bucket:
 
 
 COMMAND_WINDOW_SECONDS = 600.0
-"""How long the broker itself recognises a command that is sent again; afterwards its recorded outcome does."""
+"""How long the broker recognises a command that is sent again; later its recorded outcome does."""
 
 LOG_OWNERS: tuple[str, ...] = tuple(
     sorted({e.contract.owner for e in catalog.EVENTS.values()} | {"transaction"})
@@ -193,7 +194,6 @@ CONSUMERS: tuple[Consumer, ...] = (
         name="transaction-replies",
         stream=subjects.REPLIES,
         filter=subjects.every("rpl"),
-        ack_pending_max=1_024,
     ),
     *(
         Consumer(

@@ -1,4 +1,7 @@
-"""Everything that happens, live: facts of services and raw facts from the bench, each in its own order."""
+"""Everything that happens, live: facts of services and of the bench, each in its own order.
+
+It reads and hands on; nothing is acknowledged or decided here.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,7 +34,7 @@ class Delivered:
 async def tail(
     connection: Connection, *, evt_after: int | None, lab_after: int | None
 ) -> AsyncIterator[Delivered]:
-    """Give everything after these sequences of `EVENTS` and `LAB`, for ever; None starts with what comes now."""
+    """Give everything after these sequences of `EVENTS` and `LAB`, for ever; None: from now on."""
     buffer: asyncio.Queue[Delivered] = asyncio.Queue(maxsize=BUFFER_MAX)
     sources = (
         (subjects.EVENTS, subjects.every(Kind.EVENT), evt_after),

@@ -1,20 +1,22 @@
 """Follow a log and tell everyone: each public event goes to `EVENTS`, once and in log order.
 
-Which entries were forwarded is read back from `EVENTS` itself at start, so neither a crash nor a lost
+What was forwarded is read back from `EVENTS` itself at start, so neither a crash nor a lost
 acknowledgement loses or doubles an event. It changes nothing and decides nothing.
 """
 
 import json
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import structlog
 
+from contracts import envelope as wire
 from contracts import subjects
-from contracts.entry import Entry, read_entry
+from contracts.entry import Entry
 from contracts.envelope import Envelope
 from contracts.errors import Conflict, Retryable
-from infra.bus.follow import Follower
+from infra.bus.connection import EXPECTED_LAST_SUBJECT_SEQ
 from infra.clock import SYSTEM, Clock
 from infra.ids import new_id
 from infra.log.log import Log
@@ -27,11 +29,27 @@ BATCH_FROM = 8
 BATCH_MAX = 500
 RETRY_WAIT_SECONDS = 0.5
 
+_Message = tuple[str, bytes, dict[str, str]]
+
 
 @dataclass(frozen=True, slots=True)
 class _Position:
+    """How far forwarding is, as the bucket `snapshots` has it."""
+
     log_seq: int = 0
     events_seq: int = 0
+    """The newest sequence of `EVENTS` that is known to come from up to `log_seq`."""
+    kept_seq: int = 0
+    """Where the record itself lies: another forwarder of the same log moves it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What reached `EVENTS` after the position was kept."""
+
+    ids: frozenset[str] = frozenset()
+    until: int = 0
+    """The newest log sequence among them."""
 
 
 class Forwarder:
@@ -39,10 +57,10 @@ class Forwarder:
 
     def __init__(self, source: Log, *, clock: Clock = SYSTEM) -> None:
         """Say which log."""
+        self._log = source
         self._connection = source.connection
         self._service = source.service
         self._stream = source.stream
-        self._filter = source.filter
         self._clock = clock
         self._position_subject = f"$KV.{subjects.SNAPSHOTS_BUCKET}.forwarder.{source.stream}"
         self._lag = metrics.gauge("tracseq_forwarder_lag", service=source.service)
@@ -58,48 +76,60 @@ class Forwarder:
 
     async def _run(self) -> None:
         position = await self._position()
-        done = await self._already_forwarded(position)
-        follower = Follower(self._connection, self._stream, [self._filter], clock=self._clock)
-        async for batch in follower.batches(position.log_seq):
-            entries = [read_entry(raw.body, subject=raw.subject, seq=raw.seq) for raw in batch]
-            messages = [
-                m
-                for entry in entries
-                for m in self._messages(entry)
-                if m[2]["Nats-Msg-Id"] not in done
-            ]
-            events_seq = await self._publish(messages)
-            position = _Position(batch[-1].seq, max(events_seq, position.events_seq))
-            if messages:
-                await self._keep(position)
-            done = frozenset[str]()
+        told = await self._told_since(position)
+        async with aclosing(self._log.follow(position.log_seq)) as batches:
+            async for entries in batches:
+                position = await self._forward(entries, position, told)
+
+    async def _forward(
+        self, entries: Sequence[Entry], position: _Position, told: _Told
+    ) -> _Position:
+        messages = [message for entry in entries for message in self._messages(entry)]
+        if entries[0].seq <= told.until:
+            messages = [m for m in messages if m[2][wire.MESSAGE_ID] not in told.ids]
+        self._lag.set(len(messages))
+        events_seq = max(await self._publish(messages), position.events_seq)
+        self._lag.set(0)
+        moved = _Position(entries[-1].seq, events_seq, position.kept_seq)
+        return await self._keep(moved) if messages else moved
+
+    # Where it stands
 
     async def _position(self) -> _Position:
         raw = await self._connection.last(f"KV_{subjects.SNAPSHOTS_BUCKET}", self._position_subject)
         if raw is None or not raw.body:
-            return _Position()
+            return _Position(kept_seq=raw.seq if raw else 0)
         document = json.loads(raw.body)
-        return _Position(document["log_seq"], document["events_seq"])
+        return _Position(document["log_seq"], document["events_seq"], raw.seq)
 
-    async def _keep(self, position: _Position) -> None:
+    async def _keep(self, position: _Position) -> _Position:
+        """Keep the position, unless another forwarder moved it meanwhile.
+
+        Raises:
+            Conflict: it did: what it forwarded must be read back first.
+        """
         body = json.dumps({"log_seq": position.log_seq, "events_seq": position.events_seq}).encode()
-        await self._connection.publish(self._position_subject, body)
+        expected = {EXPECTED_LAST_SUBJECT_SEQ: str(position.kept_seq)}
+        stored = await self._connection.publish(self._position_subject, body, expected)
+        return _Position(position.log_seq, position.events_seq, stored.seq)
 
-    async def _already_forwarded(self, position: _Position) -> frozenset[str]:
-        """Find what reached EVENTS after the position was last kept."""
+    async def _told_since(self, position: _Position) -> _Told:
         prefix = f"{self._stream}:"
-        return frozenset(
-            [
-                raw.headers["Nats-Msg-Id"]
-                async for raw in self._connection.read(
-                    subjects.EVENTS, subjects.events_of(self._service), after=position.events_seq
-                )
-                if raw.headers.get("Nats-Msg-Id", "").startswith(prefix)
-            ]
-        )
+        filter_ = subjects.events_of(self._service)
+        ids: set[str] = set()
+        async with aclosing(
+            self._connection.read(subjects.EVENTS, filter_, after=position.events_seq)
+        ) as found:
+            async for raw in found:
+                message_id = raw.headers.get(wire.MESSAGE_ID, "")
+                if message_id.startswith(prefix):
+                    ids.add(message_id)
+        return _Told(frozenset(ids), max((int(i.split(":")[1]) for i in ids), default=0))
 
-    def _messages(self, entry: Entry) -> list[tuple[str, bytes, dict[str, str]]]:
-        messages: list[tuple[str, bytes, dict[str, str]]] = []
+    # What is told
+
+    def _messages(self, entry: Entry) -> list[_Message]:
+        messages: list[_Message] = []
         for index, event in enumerate(entry.events):
             if not event.contract.public:
                 continue
@@ -110,7 +140,7 @@ class Forwarder:
                 source=f"tracseq/{self._service}",
                 time=entry.at,
                 data=event.__pydantic_serializer__.to_json(event),
-                subject=entry.subject.rpartition(".")[2],
+                subject=subjects.key_in(entry.subject.rpartition(".")[2]),
                 correlation=entry.correlation,
                 causation=entry.cause,
                 actor=entry.actor,
@@ -119,35 +149,31 @@ class Forwarder:
             messages.append((subjects.of(event.contract), envelope.data, envelope.headers()))
         return messages
 
-    async def _publish(self, messages: Sequence[tuple[str, bytes, dict[str, str]]]) -> int:
+    async def _publish(self, messages: Sequence[_Message]) -> int:
         """Store events in order; give the sequence of the last."""
         last = 0
-        self._lag.set(len(messages))
         for start in range(0, len(messages), BATCH_MAX):
             part = list(messages[start : start + BATCH_MAX])
             last = (
                 await self._batch(part) if len(part) >= BATCH_FROM else await self._one_by_one(part)
             )
-        self._lag.set(0)
         return last
 
-    async def _batch(self, messages: list[tuple[str, bytes, dict[str, str]]]) -> int:
+    async def _batch(self, messages: list[_Message]) -> int:
         try:
             return (await self._connection.publish_batch(messages, batch_id=new_id().hex)).seq
         except Conflict:
             raise
         except Retryable as error:
-            # A batch is refused whole when one of it is there already, and its fate is unknown when the
-            # acknowledgement is lost: one by one, the ids tell which are there.
-            log.info(
-                "forward.one_by_one", stream=self._stream, events=len(messages), error=repr(error)
-            )
+            # A batch is refused whole where one of it is there already, and its fate is unknown
+            # where the acknowledgement was lost: one by one, the ids tell which are there.
+            count = len(messages)
+            log.info("forward.one_by_one", stream=self._stream, events=count, error=repr(error))
             return await self._one_by_one(messages)
 
-    async def _one_by_one(self, messages: Sequence[tuple[str, bytes, dict[str, str]]]) -> int:
+    async def _one_by_one(self, messages: Sequence[_Message]) -> int:
         last = 0
         for subject, body, headers in messages:
-            last = (
-                await self._connection.publish(subject, body, headers, stream=subjects.EVENTS)
-            ).seq
+            stored = await self._connection.publish(subject, body, headers, stream=subjects.EVENTS)
+            last = max(last, stored.seq)
         return last

@@ -1,14 +1,13 @@
 """Append, load and read the logs of one service.
 
-Per aggregate one at a time within a process; between processes compare-and-set decides, and the loser
-loads and decides again. After an error on append the log is read back before anything is called a
-conflict. No read model is written here.
+Per aggregate one at a time within a process; between processes compare-and-set decides, and the
+loser loads and decides again. After an error on append the log is read back before anything is
+called a conflict. No read model is written here.
 """
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, cast
@@ -22,29 +21,23 @@ from contracts.aggregate import CAUSES_MAX, Aggregate, Decide, Loaded, StateT, f
 from contracts.entry import Entry, hash_of, read_entry
 from contracts.errors import Conflict, Refusal, Refused, Retryable
 from contracts.message import Event
-from infra.bus.connection import (
-    EXPECTED_LAST_SUBJECT_SEQ,
-    BrokerUnavailable,
-    Connection,
-    NotSent,
-    Raw,
-)
+from infra.bus.connection import EXPECTED_LAST_SUBJECT_SEQ, Connection
 from infra.bus.context import Context
+from infra.bus.errors import BrokerUnavailable, NotSent
 from infra.bus.follow import Follower
 from infra.clock import SYSTEM, Clock
 from infra.ids import new_id
-from infra.log.snapshots import SNAPSHOT_EVERY, Snapshots
+from infra.log.loading import Loader
 from infra.telemetry import metrics, tracing
 
 log = structlog.get_logger(__name__)
 
-CACHE_MAX = 20_000
-"""Loaded aggregates kept in memory; the least used goes first."""
 CONFLICTS_MAX = 20
 """Decisions in a row that may lose the race before the command is handed back for later."""
 CONFLICT_WAIT_SECONDS = 0.01
-BATCH_MAX = 1_000
+ENTRIES_MAX = 1_000
 """Entries of one atomic batch: the broker's own limit."""
+LOADS_AT_ONCE = 64
 READ_BACK_MAX = 3
 
 
@@ -55,8 +48,9 @@ class Change(Generic[StateT]):
     kind: Aggregate[StateT]
     key: str
     decide: Decide[StateT]
+    """Pure: it is asked again where the race was lost, or the state was only remembered."""
     new: bool = False
-    """Expected not to exist yet: decided without reading first, since compare-and-set will tell."""
+    """Expected not to exist yet: decided without reading first, as compare-and-set will tell."""
     effects: Callable[[], Mapping[str, Any]] = dict
     """Asked after the decision: what else the entry records of it."""
 
@@ -68,10 +62,12 @@ class _Append:
     entry: Entry
     body: bytes
 
+    @property
+    def subject(self) -> str:
+        return self.change.kind.subject(self.change.key)
+
     def after(self, seq: int) -> Loaded[Any]:
-        kept = self.entry.kept(
-            subject=self.change.kind.subject(self.change.key), seq=seq, hash=hash_of(self.body)
-        )
+        kept = self.entry.kept(subject=self.subject, seq=seq, hash=hash_of(self.body))
         return fold(self.change.kind, self.before, kept)
 
 
@@ -87,14 +83,13 @@ class Log:
         filter: str | None = None,  # noqa: A002 - JetStream's word
         clock: Clock = SYSTEM,
     ) -> None:
-        """Bind to the service's log stream (or another that holds its logs); nothing is read yet."""
+        """Bind to the service's log stream, or another that holds logs of its; reads nothing."""
         self.connection = connection
         self.service = service
         self.stream = stream or subjects.log_stream(service)
         self.filter = filter or subjects.log_subjects(service)
         self._clock = clock
-        self._snapshots = Snapshots(connection)
-        self._cache: OrderedDict[str, Loaded[Any]] = OrderedDict()
+        self._loader = Loader(connection, self.stream)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._appends = metrics.counter("tracseq_log_appends_total", service=service)
         self._conflicts = metrics.counter("tracseq_log_conflicts_total", service=service)
@@ -107,216 +102,174 @@ class Log:
         """Give the sequence of the newest entry of all."""
         return await self.connection.head(self.stream)
 
-    async def follow(self, after: int) -> AsyncIterator[list[Entry]]:
+    async def follow(self, after: int) -> AsyncGenerator[list[Entry]]:
         """Give every entry after a sequence, live and in order, in batches of what is there."""
         follower = Follower(self.connection, self.stream, [self.filter], clock=self._clock)
-        async for batch in follower.batches(after):
-            yield [read_entry(raw.body, subject=raw.subject, seq=raw.seq) for raw in batch]
+        async with aclosing(follower.batches(after)) as batches:
+            async for batch in batches:
+                yield [read_entry(raw.body, subject=raw.subject, seq=raw.seq) for raw in batch]
 
     # Reading
 
     async def load(
         self, kind: Aggregate[StateT], key: UUID | str, *, fresh: bool = True
     ) -> Loaded[StateT]:
-        """Load an aggregate as it is; with `fresh=False` the cached state will do where there is one.
+        """Load an aggregate as it is; with `fresh=False` a remembered state will do.
 
         Raises:
             BrokerUnavailable: NATS did not answer.
+            BrokenChainError: the log does not hold together.
         """
-        subject = kind.subject(key)
-        cached = cast("Loaded[StateT] | None", self._cache.get(subject))
-        if cached is not None and not fresh:
-            self._cache.move_to_end(subject)
-            return cached
-        last = await self.connection.last(self.stream, subject)
-        if last is None:
-            return Loaded(str(key), None)
-        if cached is not None and cached.seq == last.seq:
-            return cached
-        loaded = await self._catch_up(kind, key, cached or Loaded(str(key), None), last)
-        self._remember(subject, loaded)
-        return loaded
-
-    async def _catch_up(
-        self, kind: Aggregate[StateT], key: UUID | str, loaded: Loaded[StateT], last: Raw
-    ) -> Loaded[StateT]:
-        newest = _entry(last)
-        if loaded.number == newest.number - 1:
-            return fold(kind, loaded, newest)
-        if loaded.number == 0 and newest.number > SNAPSHOT_EVERY:
-            loaded = await self._snapshots.get(kind, key) or loaded
-        async for raw in self.connection.read(self.stream, kind.subject(key), after=loaded.seq):
-            loaded = fold(kind, loaded, _entry(raw))
-        return loaded
+        remembered = None if fresh else self._loader.remembered(kind, key)
+        return remembered or await self._loader.load(kind, key)
 
     async def entries(self, kind: Aggregate[Any], key: UUID | str) -> list[Entry]:
         """Read the whole log of an aggregate, oldest first."""
-        return [_entry(raw) async for raw in self.connection.read(self.stream, kind.subject(key))]
+        return await self._loader.entries(kind, key)
 
     async def bodies(self, kind: Aggregate[Any], key: UUID | str) -> list[bytes]:
         """Read the whole log of an aggregate as the bytes that were hashed."""
-        return [raw.body async for raw in self.connection.read(self.stream, kind.subject(key))]
+        return await self._loader.bodies(kind, key)
 
     async def at(self, kind: Aggregate[StateT], key: UUID | str, at: datetime) -> Loaded[StateT]:
         """Load an aggregate as it was at a time; without state where it did not exist then."""
-        loaded: Loaded[StateT] = Loaded(str(key), None)
-        for entry in await self.entries(kind, key):
-            if entry.at > at:
-                break
-            loaded = fold(kind, loaded, entry)
-        return loaded
+        return await self._loader.at(kind, key, at)
+
+    def forget(self) -> None:
+        """Drop every remembered state; the next load reads the log."""
+        self._loader.forget()
 
     # Deciding
 
     async def transact(self, changes: Sequence[Change[Any]], context: Context) -> list[Loaded[Any]]:
         """Decide on aggregates of this service together: all the events are appended, or none.
 
-        A command that is in the log already has no second effect. Raises:
+        A command that is in the log already has no second effect. One that decides on the same
+        aggregate more than once names each time: see `Context.part`.
+
+        Raises:
             Refused: a decision was a refusal; nothing is appended.
-            Retryable: the broker is unwell, or the race was lost too often; the same command may come again.
+            Retryable: the broker is unwell, or the race was lost too often; try again later.
+            ValueError: the changes name an aggregate twice, or are more than a batch holds.
         """
+        names = [change.kind.subject(change.key) for change in changes]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"{twice} is changed twice at once: make it one decision")
+        if len(names) == 1:
+            async with self._lock(names[0]):
+                return await self._transact(changes, context)
         async with AsyncExitStack() as stack:
-            for subject in sorted({c.kind.subject(c.key) for c in changes}):
-                await stack.enter_async_context(self._lock(subject))
-            fresh = context.delivered > 1
-            for _ in range(CONFLICTS_MAX):
-                loaded = [await self._before(change, fresh=fresh) for change in changes]
-                if await self._applied(changes, loaded, context):
-                    return [await self.load(c.kind, c.key) for c in changes]
-                planned = self._plan(changes, loaded, context)
-                if isinstance(planned, Refusal):
-                    if fresh:
-                        raise Refused(planned)
-                    # It was decided on remembered state; only the log may say no.
-                    fresh = True
-                    continue
-                try:
-                    return await self._append(changes, loaded, planned)
-                except Conflict:
-                    self._conflicts.inc()
-                    fresh = True
-                    await self._clock.sleep(CONFLICT_WAIT_SECONDS)
-            raise Conflict(f"{self.service}: lost the race {CONFLICTS_MAX} times in a row")
+            for name in sorted(names):
+                await stack.enter_async_context(self._lock(name))
+            return await self._transact(changes, context)
+
+    async def _transact(
+        self, changes: Sequence[Change[Any]], context: Context
+    ) -> list[Loaded[Any]]:
+        fresh = context.again
+        for _ in range(CONFLICTS_MAX):
+            before = await self._all_before(changes, fresh=fresh)
+            if await self._applied(changes, before, context):
+                return await self._all_before(changes, fresh=True)
+            planned = _plan(changes, before, context)
+            decided_all = not isinstance(planned, Refusal) and len(planned) == len(changes)
+            if not decided_all and not fresh:
+                # "No" and "nothing to do" were said of a remembered state; only the log may say it.
+                fresh = True
+                continue
+            if isinstance(planned, Refusal):
+                raise Refused(planned)
+            try:
+                return await self._append(changes, before, planned)
+            except Conflict:
+                self._conflicts.inc()
+                fresh = True
+                await self._clock.sleep(CONFLICT_WAIT_SECONDS)
+        raise Conflict(f"{self.service}: lost the race {CONFLICTS_MAX} times in a row")
+
+    async def _all_before(
+        self, changes: Sequence[Change[Any]], *, fresh: bool
+    ) -> list[Loaded[Any]]:
+        if len(changes) == 1:
+            return [await self._before(changes[0], fresh=fresh)]
+        found: list[Loaded[Any]] = []
+        for start in range(0, len(changes), LOADS_AT_ONCE):
+            part = changes[start : start + LOADS_AT_ONCE]
+            found += await asyncio.gather(*(self._before(change, fresh=fresh) for change in part))
+        return found
 
     async def _before(self, change: Change[StateT], *, fresh: bool) -> Loaded[StateT]:
         if change.new and not fresh:
-            return self._cache.get(change.kind.subject(change.key)) or Loaded(change.key, None)
+            known = self._loader.remembered(change.kind, change.key)
+            return known or Loaded(change.key, None)
         return await self.load(change.kind, change.key, fresh=fresh)
 
-    def _plan(
-        self, changes: Sequence[Change[Any]], loaded: Sequence[Loaded[Any]], context: Context
-    ) -> list[_Append] | Refusal:
-        planned: list[_Append] = []
-        for change, before in zip(changes, loaded, strict=True):
-            decision = change.decide(before.state)
-            if isinstance(decision, Refusal):
-                return decision
-            if decision:
-                entry = self._entry_for(before, tuple(decision), context, change.effects())
-                planned.append(_Append(change, before, entry, entry.to_bytes()))
-        return planned
-
-    @staticmethod
-    def _entry_for(
-        before: Loaded[Any], events: tuple[Event, ...], context: Context, effects: Mapping[str, Any]
-    ) -> Entry:
-        return Entry(
-            events=events,
-            at=context.now,
-            actor=context.actor,
-            cause=context.message_id,
-            correlation=context.correlation,
-            number=before.number + 1,
-            prev_hash=before.hash,
-            effects=effects,
-            traceparent=tracing.inject() or context.traceparent,
-        )
-
     async def _applied(
-        self, changes: Sequence[Change[Any]], loaded: Sequence[Loaded[Any]], context: Context
+        self, changes: Sequence[Change[Any]], before: Sequence[Loaded[Any]], context: Context
     ) -> bool:
-        if any(context.message_id in before.causes for before in loaded):
+        """Say whether the command is in the log: all of it is, where one of its entries is."""
+        if any(context.message_id in loaded.causes for loaded in before):
             return True
-        if context.delivered == 1:
+        if not context.again:
             return False
-        # Handed out before: the command may lie deeper in a long log than what is remembered.
-        for change, before in zip(changes, loaded, strict=True):
-            if before.number > CAUSES_MAX:
+        # It may lie deeper in a long log than what is remembered.
+        for change, loaded in zip(changes, before, strict=True):
+            if loaded.number > CAUSES_MAX:
                 entries = await self.entries(change.kind, change.key)
                 if any(entry.cause == context.message_id for entry in entries):
                     return True
         return False
 
+    # Appending
+
     async def _append(
         self,
         changes: Sequence[Change[Any]],
-        loaded: Sequence[Loaded[Any]],
+        before: Sequence[Loaded[Any]],
         planned: Sequence[_Append],
     ) -> list[Loaded[Any]]:
         if not planned:
-            return list(loaded)
+            return list(before)
         last = await self._store(planned)
         self._appends.inc(len(planned))
         first = last - len(planned) + 1
-        after = {
-            a.change.kind.subject(a.change.key): a.after(first + i) for i, a in enumerate(planned)
-        }
-        for subject, now in after.items():
-            self._remember(subject, now)
-            if now.number % SNAPSHOT_EVERY == 0:
-                await self._snapshots.put(
-                    next(
-                        a.change.kind
-                        for a in planned
-                        if a.change.kind.subject(a.change.key) == subject
-                    ),
-                    now,
-                )
-        return [
-            after.get(c.kind.subject(c.key), before)
-            for c, before in zip(changes, loaded, strict=True)
-        ]
+        after: dict[int, Loaded[Any]] = {}
+        for offset, append in enumerate(planned):
+            loaded = after[id(append.change)] = append.after(first + offset)
+            await self._loader.remember(append.change.kind, loaded)
+        return [after.get(id(c), loaded) for c, loaded in zip(changes, before, strict=True)]
 
     async def _store(self, planned: Sequence[_Append]) -> int:
-        messages = [
-            (
-                a.change.kind.subject(a.change.key),
-                a.body,
-                {EXPECTED_LAST_SUBJECT_SEQ: str(a.before.seq)},
-            )
-            for a in planned
-        ]
-        if len(messages) > BATCH_MAX:
+        """Append, and give the sequence of the last; the entries of a batch lie side by side."""
+        if len(planned) > ENTRIES_MAX:
             raise ValueError(
-                f"{len(messages)} entries at once; an atomic batch holds {BATCH_MAX}: split the command"
+                f"{len(planned)} entries at once, and a batch holds {ENTRIES_MAX}: split it"
             )
+        messages = [
+            (a.subject, a.body, {EXPECTED_LAST_SUBJECT_SEQ: str(a.before.seq)}) for a in planned
+        ]
         try:
             if len(messages) == 1:
-                subject, body, headers = messages[0]
-                stored = await self.connection.publish(subject, body, headers)
-            else:
-                stored = await self.connection.publish_batch(messages, batch_id=new_id().hex)
+                return (await self.connection.publish(*messages[0])).seq
+            return (await self.connection.publish_batch(messages, batch_id=new_id().hex)).seq
         except NotSent:
             raise
         except (Conflict, BrokerUnavailable) as error:
             # The acknowledgement may be lost, not the entry: the log knows.
-            return await self._read_back(planned, error)
-        return stored.seq
+            return await self._read_back(planned[-1], error)
 
-    async def _read_back(self, planned: Sequence[_Append], error: Retryable) -> int:
-        last = planned[-1]
+    async def _read_back(self, last: _Append, error: Retryable) -> int:
         for _ in range(READ_BACK_MAX):
             try:
-                found = await self.connection.last(
-                    self.stream, last.change.kind.subject(last.change.key)
-                )
+                found = await self._loader.newest(last.change.kind, last.change.key)
             except BrokerUnavailable:
                 await self._clock.sleep(CONFLICT_WAIT_SECONDS)
                 continue
             if found is not None and found.body == last.body:
                 log.info("log.ack_lost", service=self.service, subject=found.subject, seq=found.seq)
                 return found.seq
-            raise error
+            break
         raise error
 
     def _lock(self, subject: str) -> asyncio.Lock:
@@ -325,15 +278,30 @@ class Log:
             lock = self._locks[subject] = asyncio.Lock()
         return lock
 
-    def _remember(self, subject: str, loaded: Loaded[Any]) -> None:
-        self._cache[subject] = loaded
-        self._cache.move_to_end(subject)
-        while len(self._cache) > CACHE_MAX:
-            self._cache.popitem(last=False)
 
-    def forget(self) -> None:
-        """Drop every cached state; the next load reads the log."""
-        self._cache.clear()
+def _plan(
+    changes: Sequence[Change[Any]], before: Sequence[Loaded[Any]], context: Context
+) -> list[_Append] | Refusal:
+    traceparent = tracing.inject() or context.traceparent
+    planned: list[_Append] = []
+    for change, loaded in zip(changes, before, strict=True):
+        decision = change.decide(loaded.state)
+        if isinstance(decision, Refusal):
+            return decision
+        if decision:
+            entry = Entry(
+                events=tuple[Event, ...](decision),
+                at=context.now,
+                actor=context.actor,
+                cause=context.message_id,
+                correlation=context.correlation,
+                number=loaded.number + 1,
+                prev_hash=loaded.hash,
+                effects=change.effects(),
+                traceparent=traceparent,
+            )
+            planned.append(_Append(change, loaded, entry, entry.to_bytes()))
+    return planned
 
 
 class Aggregates(Generic[StateT]):
@@ -366,9 +334,5 @@ class Aggregates(Generic[StateT]):
     def change(
         self, key: UUID | str, decide: Decide[StateT], *, new: bool = False
     ) -> Change[StateT]:
-        """Say what to decide on one aggregate, for `Log.transact`; `new` where it should not exist yet."""
+        """Say what to decide on one aggregate; `new` where it should not exist yet."""
         return Change(self.kind, str(key), decide, new)
-
-
-def _entry(raw: Raw) -> Entry:
-    return read_entry(raw.body, subject=raw.subject, seq=raw.seq)

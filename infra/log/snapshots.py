@@ -1,4 +1,7 @@
-"""Folded states of long logs, so that loading one reads its tail only. Losing them costs time, nothing else."""
+"""Folded states of long logs, so that loading one reads its tail only.
+
+Losing them costs time and nothing else. No truth is kept here.
+"""
 
 import json
 from collections.abc import Hashable
@@ -21,10 +24,10 @@ SNAPSHOT_EVERY = 200
 
 
 @cache
-def _shape(state: Hashable) -> str:
-    # Part of the key: a snapshot of an older shape is not found, and not needed.
+def _shape(state: Hashable, meaning: int) -> str:
+    # Part of the key: a snapshot of another shape or meaning is not found, and not needed.
     schema = cast("type[BaseModel]", state).model_json_schema()
-    return subjects.fingerprint(json.dumps(schema, sort_keys=True))
+    return subjects.fingerprint(f"{meaning}:{json.dumps(schema, sort_keys=True)}")
 
 
 class Snapshots:
@@ -36,8 +39,11 @@ class Snapshots:
         self._stream = f"KV_{subjects.SNAPSHOTS_BUCKET}"
 
     def _subject(self, kind: Aggregate[Any], key: UUID | str) -> str:
-        token = str(key).replace(".", "=")
-        return f"$KV.{subjects.SNAPSHOTS_BUCKET}.{kind.service}.{kind.name}.{_shape(cast('Hashable', kind.state))}.{token}"
+        shape = _shape(cast("Hashable", kind.state), kind.meaning)
+        return (
+            f"$KV.{subjects.SNAPSHOTS_BUCKET}.{kind.service}.{kind.name}.{shape}."
+            f"{subjects.token(key)}"
+        )
 
     async def get(self, kind: Aggregate[StateT], key: UUID | str) -> Loaded[StateT] | None:
         """Read the newest snapshot of an aggregate; None where there is none."""

@@ -36,7 +36,6 @@ class Platform:
         """
         connection = await Connection.connect(common.nats_url, service)
         bus = Bus(connection, source=service, clock=clock)
-        await bus.start()
         return cls(
             service=service,
             common=common,

@@ -59,6 +59,8 @@ class Census:
     """The highest order of all that were ever written."""
     blocks: dict[int, Block] = field(default_factory=dict[int, Block])
     """Lowest order of a block -> what is in it."""
+    block_size: int = BLOCK
+    facets_max: int = FACETS_MAX
 
     def living(self) -> int:
         """Count the documents."""
@@ -105,7 +107,7 @@ class _Staging:
     def put(self, put: Put) -> None:
         staged = self.staged
         facet = facet_of(self._census.model, put.fields)
-        if facet not in staged.codes and len(staged.codes) < FACETS_MAX:
+        if facet not in staged.codes and len(staged.codes) < self._census.facets_max:
             staged.codes = {**staged.codes, facet: len(staged.codes) + 1}
         standing = Standing(put.order, staged.codes.get(facet, OTHER))
         self._open_block(put.order)
@@ -116,7 +118,10 @@ class _Staging:
     def _open_block(self, order: int) -> None:
         if not self._lows:
             low = LOWEST
-        elif order > self.staged.highest and self._block(self._lows[-1]).total() >= BLOCK:
+        elif (
+            order > self.staged.highest
+            and self._block(self._lows[-1]).total() >= self._census.block_size
+        ):
             low = order
         else:
             return

@@ -37,6 +37,7 @@ IDLE_MAX_MS = 120_000
 POOL_MAX = 16
 PING_TIMEOUT_SECONDS = 1.5
 
+NAMESPACE_EXISTS = 48
 WRITE_CONFLICT = 112
 PASSING_CODES = frozenset({43, 175, 251, 11_600, 11_602})
 """Cursor gone, plan killed, transaction unknown, shutting down, new primary: later it works."""
@@ -149,6 +150,10 @@ class Store:
                 await self._database.create_collection(name)
             except CollectionInvalid:
                 return
+            except OperationFailure as error:
+                # Another made it between the driver's look and its order.
+                if error.code != NAMESPACE_EXISTS:
+                    raise
 
     async def together(self, work: Callable[[Session], Awaitable[None]]) -> None:
         """Do all the writes of `work` or none of them; whoever is cancelled meanwhile waits for it.

@@ -13,7 +13,7 @@ from pymongo import DeleteOne, ReplaceOne
 
 from infra.ids import new_id
 from infra.store.census import Census, Staged, Standing
-from infra.store.client import Collection, Document, Session, Store, reaching
+from infra.store.client import Collection, Document, Session, Store, StoreUnavailable, reaching
 from infra.store.pointer import (
     Displaced,
     Pointer,
@@ -49,24 +49,43 @@ class Generation:
 
     @classmethod
     async def claim(
-        cls, store: Store, model: ReadModel, pointer_id: str, generation: int | None = None
+        cls,
+        store: Store,
+        model: ReadModel,
+        pointer_id: str,
+        *,
+        generation: int | None = None,
+        reshape: bool = True,
     ) -> "Generation":
         """Become the writer: of what is there, else of a new generation, which begins at 0.
 
+        Args:
+            store: where it is, or will be.
+            model: what it is for.
+            pointer_id: of the pointer to claim.
+            generation: its number if it is new; else the next that is free.
+            reshape: begin a new one where what is there was filled for another shape.
+
         Raises:
             Displaced: another claimed it at the same moment.
-            StoreUnavailable, Conflict: as `Store.together`.
+            StoreUnavailable, Conflict: as `Store.together`; also where the shape is another, and
+                not to be changed.
         """
         found = await read_pointer(store, pointer_id)
         if found is None:
             number = generation or await next_generation(store, model)
-            found = Pointer(pointer_id, number, 0, new_id().hex)
+            found = Pointer(pointer_id, number, 0, new_id().hex, model.shape)
             await make_pointer(store, found)
+        if found.shape != model.shape and not reshape:
+            raise StoreUnavailable(f"another version of the service keeps read model {model.name}")
         mine = replace(found, writer=new_id().hex)
         await _prepare(store, model, mine.generation)
         await move_pointer(store, found, mine)
         claimed = cls(store, model, mine)
-        await claimed._load()
+        if found.shape == model.shape:
+            await claimed._load()
+        else:
+            await claimed._begin_anew(f"it was filled for {found.shape}")
         return claimed
 
     async def _load(self) -> None:
@@ -83,10 +102,10 @@ class Generation:
             await self._begin_anew(f"{len(self._known)} documents, {living} counted")
 
     async def _begin_anew(self, why: str) -> None:
-        """Leave a damaged generation for a new one, which fills from the beginning."""
-        log.warning("read_model.damaged", read_model=self._model.name, why=why)
+        """Leave a generation that is of no use for a new one, which fills from the beginning."""
+        log.warning("read_model.begun_anew", read_model=self._model.name, why=why)
         number = await next_generation(self._store, self._model)
-        fresh = Pointer(self.pointer.id, number, 0, self.pointer.writer)
+        fresh = Pointer(self.pointer.id, number, 0, self.pointer.writer, self._model.shape)
         await _prepare(self._store, self._model, number)
         await move_pointer(self._store, self.pointer, fresh)
         self.pointer = fresh

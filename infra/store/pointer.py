@@ -28,6 +28,8 @@ class Pointer:
     """The newest sequence of the source that the documents show."""
     writer: str
     """Who may move the pointer: a claim by another ends it."""
+    shape: str
+    """The `ReadModel.shape` for which it was filled."""
     facets: Sequence[Facet] = ()
     highest: int = LOWEST
     """The highest order of its documents, with the facets a part of their census."""
@@ -44,7 +46,7 @@ class Pointer:
     def document(self) -> Document:
         """Give the document as it is stored."""
         facets = [list(facet) for facet in self.facets]
-        return {**self.position(), "highest": self.highest, "facets": facets}
+        return {**self.position(), "shape": self.shape, "highest": self.highest, "facets": facets}
 
 
 class Displaced(Exception):
@@ -66,6 +68,7 @@ async def read_pointer(store: Store, pointer_id: str) -> Pointer | None:
         generation=int(found["generation"]),
         seq=int(found["seq"]),
         writer=str(found["writer"]),
+        shape=str(found["shape"]),
         highest=int(found["highest"]),
         facets=[facet_from(facet) for facet in found["facets"]],
     )

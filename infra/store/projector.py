@@ -129,7 +129,10 @@ class Projector(Generic[ItemT]):
             sleep=self._clock.sleep,
             before_sleep=self._tell,
         )
-        live: Generation = await retrying(Generation.claim, self._store, self.model, self.name)
+        first = self._generation is None
+        live: Generation = await retrying(
+            Generation.claim, self._store, self.model, self.name, reshape=first
+        )
         generation, seq = live.pointer.generation, live.pointer.seq
         if self._generation not in {None, generation}:
             self._tidy_at = self._clock.monotonic() + GRACE_SECONDS
@@ -138,9 +141,10 @@ class Projector(Generic[ItemT]):
         log.info("projector.writes", read_model=self.name, generation=generation, after=seq)
         return live
 
-    def _tell(self, state: RetryCallState) -> None:
+    async def _tell(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         log.warning("projector.waits", read_model=self.name, error=str(error))
+        await self._look_ahead()
 
     async def _follow(self, live: Generation) -> None:
         async for batch in self._source.follow(live.pointer.seq):
@@ -240,7 +244,7 @@ class Projector(Generic[ItemT]):
         self._shadow = number = await next_generation(self._store, self.model)
         try:
             shadow = await Generation.claim(
-                self._store, self.model, self.model.collection(number), number
+                self._store, self.model, self.model.collection(number), generation=number
             )
             await self._fill(shadow, on_progress)
         except Displaced as error:

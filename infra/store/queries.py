@@ -84,8 +84,10 @@ class Reader(Generic[ItemT]):
             await self._projector.wait_for(min_seq, timeout_seconds=WAIT_FOR_SECONDS)
         with self._answering():
             pointer = await read_pointer(self._store, self._model.name)
-        if pointer is None or pointer.seq < min_seq:
-            # The store lost something a moment ago; the projector is about to see it.
+        known = pointer is not None and pointer.shape == self._model.shape
+        if pointer is None or pointer.seq < min_seq or not known:
+            # The store lost something a moment ago, or the service is being replaced by another
+            # version of it; the projector sees to it.
             what = f"The list of {self._model.name} (it is being filled again)"
             raise Refused(Unavailable(what=what, retry_after_seconds=RETRY_AFTER_SECONDS))
         return pointer

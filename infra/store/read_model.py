@@ -44,6 +44,11 @@ class ReadModel:
         """Give the keys of its indexes, equality first."""
         return [[(ORDER, -1)], *([(field, 1), (ORDER, -1)] for field in self.ask_by)]
 
+    @property
+    def shape(self) -> str:
+        """Say what its documents and its census are made for; another shape is filled anew."""
+        return f"{','.join(self.ask_by)}|{','.join(self.counted)}"
+
     def collection(self, generation: int) -> str:
         """Name the collection of one generation."""
         return f"{self.name}__g{generation}"

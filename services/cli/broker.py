@@ -38,5 +38,4 @@ async def bus_to(data: Path) -> AsyncGenerator[Bus]:
     """Open a bus to the running system; raises as `connection_to`."""
     async with connection_to(data) as connection:
         bus = Bus(connection, source=NAME)
-        await bus.start()
         yield bus

@@ -19,8 +19,10 @@ from infra.store.read_model import Put, ReadModel
 from services.event import domain
 
 ASK_BY = ("type", "families", "subject", "correlation")
-EVENTS = ReadModel("timeline_events", ask_by=ASK_BY)
-LAB = ReadModel("timeline_lab", ask_by=ASK_BY)
+COUNTED = ("type", "families")
+"""A type has one list of families, so together they have as many values as there are types."""
+EVENTS = ReadModel("timeline_events", ask_by=ASK_BY, counted=COUNTED)
+LAB = ReadModel("timeline_lab", ask_by=ASK_BY, counted=COUNTED)
 
 MODELS = {subjects.EVENTS: EVENTS, subjects.LAB: LAB}
 """Stream -> the read model that is kept from it."""

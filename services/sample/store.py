@@ -8,7 +8,11 @@ from infra.store.queries import Reader
 from infra.store.read_model import Put, ReadModel
 from services.sample.domain import Sample
 
-SAMPLES = ReadModel("samples", ask_by=("status", "sample_type", "submission_id", "present"))
+SAMPLES = ReadModel(
+    "samples",
+    ask_by=("status", "sample_type", "submission_id", "present"),
+    counted=("status", "sample_type", "present"),
+)
 
 
 def view(loaded: Loaded[Sample]) -> SampleView:

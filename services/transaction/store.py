@@ -6,7 +6,9 @@ from infra.runtime.stream_source import Told
 from infra.store.queries import Reader
 from infra.store.read_model import Put, ReadModel
 
-TRANSACTIONS = ReadModel("transactions", ask_by=("status", "saga_type"))
+TRANSACTIONS = ReadModel(
+    "transactions", ask_by=("status", "saga_type"), counted=("status", "saga_type")
+)
 
 
 def document(shown: TransactionView) -> Put:

@@ -24,6 +24,7 @@ LACKS: dict[str, dict[str, str]] = {
         "projections": "it keeps no read model",
         "store": "as above",
     },
+    "template": {"projections": "it keeps files, and nothing that changes"},
 }
 
 MAIN_STATEMENTS_MAX = 4

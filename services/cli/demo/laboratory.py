@@ -1,5 +1,7 @@
 """The laboratory of the demo: one room, a freezer and a box per temperature, set up by HTTP."""
 
+from collections.abc import Mapping
+
 from contracts.storage import AddContainer, ContainerKind, ContainerView, CreateLocation
 from contracts.types import Zone
 from infra.http.client import EdgeClient
@@ -13,11 +15,16 @@ BOX_SIDES = {
 """Positions of a box's side; at -80 °C there is room for 25 samples and no more."""
 
 
-async def furnish(edge: EdgeClient) -> dict[Zone, ContainerView]:
-    """Put a freezer, a rack and a box at each temperature; give the boxes."""
+async def furnish(
+    edge: EdgeClient, sides: Mapping[Zone, int] = BOX_SIDES
+) -> dict[Zone, ContainerView]:
+    """Put a freezer, a rack and a box at each temperature; give the boxes.
+
+    `sides` says how many positions a side of each box has.
+    """
     room = await edge.ask(CreateLocation(name="Room 1"))
     boxes: dict[Zone, ContainerView] = {}
-    for number, (zone, side) in enumerate(BOX_SIDES.items(), start=1):
+    for number, (zone, side) in enumerate(sides.items(), start=1):
         freezer = await edge.ask(
             AddContainer(
                 kind=ContainerKind.FREEZER,

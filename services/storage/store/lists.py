@@ -10,7 +10,7 @@ from services.storage.domain.container import ContainerState, container_view
 from services.storage.domain.location import LocationState, location_view
 
 LOCATIONS = ReadModel("locations")
-CONTAINERS = ReadModel("containers", ask_by=("kind", "zone", "parent_id"))
+CONTAINERS = ReadModel("containers", ask_by=("kind", "zone", "parent_id"), counted=("kind", "zone"))
 
 
 def location_document(state: LocationState, seq: int) -> Put:

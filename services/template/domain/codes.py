@@ -12,6 +12,7 @@ BARCODE_CHARACTERS_MIN = 2
 BARCODE_CHARACTERS_MAX = 50
 ODD_CHARACTERS_NAMED_MAX = 5
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SCIENTIFIC = re.compile(r"[0-9][.,]?[0-9]*[eE]\+[0-9]+")
 _BARCODE: Final = re.compile(r"[A-Z0-9][A-Z0-9_.\-]*")
 
@@ -49,12 +50,13 @@ def _name(what: str, text: str) -> str | Fault:
 
 
 def notes(text: str, _hint: str) -> str | Fault:
-    """Read free text."""
-    if len(text) <= NOTES_CHARACTERS_MAX:
-        return text
+    """Read free text; its lines are kept."""
+    kept = _CONTROLS.sub("", text)
+    if len(kept) <= NOTES_CHARACTERS_MAX:
+        return kept
     return Fault(
         "notes.length",
-        f"The notes have {len(text)} characters; at most {NOTES_CHARACTERS_MAX} are kept.",
+        f"The notes have {len(kept)} characters; at most {NOTES_CHARACTERS_MAX} are kept.",
         "Shorten them.",
     )
 

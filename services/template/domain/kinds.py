@@ -44,6 +44,8 @@ _EMPTY_ZIP: Final = b"PK\x05\x06"
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _SPREADSHEET_PARTS: Final = (b"xl/workbook", b"vnd.oasis.opendocument.spreadsheet")
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+_NOTHING: Final = b"\xef\xbb\xbf \t\r\n\0,;|"
+"""A file of these alone, marks and separators, is empty."""
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -54,7 +56,7 @@ def kind_of(file: str, data: bytes) -> Kind:
         Refused: it is empty, or nothing that can hold a manifest; what it is, is named.
     """
     start = data[:PEEK_BYTES].removeprefix(_UTF8_BOM).lstrip()
-    if not data.strip(b" \t\r\n\0\xef\xbb\xbf"):
+    if not data.strip(_NOTHING):
         raise unreadable(
             file, "file.empty", "The file is empty.", "Choose the file that holds the samples."
         )

@@ -1,7 +1,7 @@
 """A source of read models that a test can grow, and one list made from it: things with a colour."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -95,7 +95,7 @@ def projector_of(store: Store, ledger: Ledger, model: ReadModel = THINGS) -> Pro
 
 
 @asynccontextmanager
-async def running(*projectors: Projector[Line]) -> AsyncIterator[None]:
+async def running(*projectors: Projector[Line]) -> AsyncGenerator[None]:
     """Run projectors for a while."""
     tasks = [asyncio.create_task(projector.run()) for projector in projectors]
     try:

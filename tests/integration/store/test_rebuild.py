@@ -23,9 +23,7 @@ class CrashError(RuntimeError):
     """The process dies here, as far as the rebuild is concerned."""
 
 
-async def test_a_rebuild_equals_the_source_while_writes_go_on(
-    store: Store, ledger: Ledger
-) -> None:
+async def test_a_rebuild_equals_the_source_while_writes_go_on(store: Store, ledger: Ledger) -> None:
     """The list answers at every moment, never goes back, and ends as the source says."""
     projector = projector_of(store, ledger)
     reader = Reader(store, projector)

@@ -1,4 +1,4 @@
-"""Manifests for tests: from text, from rows, as workbooks; and what became of them in a few words."""
+"""Manifests for tests: text, rows, workbooks; and what became of them in a few words."""
 
 import io
 import zipfile
@@ -41,12 +41,21 @@ def judge_column(header: str, *cells: str) -> Validation:
 
 def refusal(data: str | bytes, *, file: str = FILE, sheet: str | None = None) -> ManifestUnreadable:
     """Read a manifest that cannot be read, and give what is said of it."""
+    outcome = read_or_refusal(data, file=file, sheet=sheet)
+    assert isinstance(outcome, ManifestUnreadable), f"it was read: {outcome}"
+    return outcome
+
+
+def read_or_refusal(
+    data: str | bytes, *, file: str = FILE, sheet: str | None = None
+) -> Table | ManifestUnreadable:
+    """Read a manifest, or give what is said of it."""
     try:
-        table = read(data, file=file, sheet=sheet)
+        return read(data, file=file, sheet=sheet)
     except Refused as refused:
-        assert isinstance(refused.refusal, ManifestUnreadable)
-        return refused.refusal
-    raise AssertionError(f"it was read: {table}")
+        if isinstance(refused.refusal, ManifestUnreadable):
+            return refused.refusal
+        raise
 
 
 def found(problems: Iterable[ManifestProblem]) -> list[Found]:

@@ -127,7 +127,10 @@ def test_a_quality_score_lies_between_0_and_10() -> None:
         *((text, Zone.ULTRA_LOW) for text in ("-80", "-80C", "-80 °C", "\u221280", "\u221280 º C")),
         *((text, Zone.ULTRA_LOW) for text in ("ULT", "-70", "minus 80", "- 80 deg C", "-80.0")),
         *((text, Zone.FROZEN) for text in ("-20", "-20°C", "\u201320", "-20 C freezer")),
-        *((text, Zone.REFRIGERATED) for text in ("4", "+4 °C", "4C", "2-8 °C", "2–8", "fridge")),
+        *(
+            (text, Zone.REFRIGERATED)
+            for text in ("4", "+4 °C", "4C", "2-8 °C", "2\u20138", "fridge")
+        ),
         *((text, Zone.ROOM) for text in ("RT", "Room temperature", "room-temp", "ambient", "21")),
         *((text, Zone.INCUBATED) for text in ("37", "37C", "37 degrees Celsius", "incubator")),
     ],
@@ -284,3 +287,16 @@ def test_what_is_no_day_is_refused(text: str, broken: str) -> None:
 def test_what_is_no_barcode_is_refused(text: str, broken: str) -> None:
     """Too short, too long, with odd characters, or made a number by a spreadsheet."""
     assert rule(codes.barcode(text, "")) == broken
+
+
+def test_text_is_kept_without_what_nobody_sees() -> None:
+    """Names are one line of visible characters; notes keep their lines, and nothing odd."""
+    assert codes.sample_id("A\u200b \n  B\x00", "") == "A B"
+    assert codes.notes("one\n\ttwo\x00\x1b", "") == "one\n\ttwo"
+
+
+def test_text_that_is_too_long_is_refused() -> None:
+    """Nothing is cut off silently."""
+    assert rule(codes.submitter("x" * 256, "")) == "submitter.length"
+    assert rule(codes.notes("x" * 2001, "")) == "notes.length"
+    assert codes.notes("x" * 2000, "") == "x" * 2000

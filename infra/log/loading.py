@@ -1,0 +1,123 @@
+"""Load aggregates from their logs: what is remembered or in a snapshot, and the entries since.
+
+A log that does not hold together is refused: nothing is decided on it. Nothing is appended here.
+"""
+
+from collections import OrderedDict
+from contextlib import aclosing
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from contracts.aggregate import Aggregate, Loaded, StateT, fold
+from contracts.entry import BrokenChainError, Entry, read_entry
+from infra.bus.connection import Connection
+from infra.bus.reads import Raw
+from infra.log.snapshots import SNAPSHOT_EVERY, Snapshots
+
+CACHE_MAX = 20_000
+"""Loaded aggregates kept in memory; the least used goes first."""
+
+
+class Loader:
+    """Loads from one stream of logs."""
+
+    def __init__(self, connection: Connection, stream: str) -> None:
+        """Say which stream; nothing is read yet."""
+        self._connection = connection
+        self._stream = stream
+        self._snapshots = Snapshots(connection)
+        self._cache: OrderedDict[str, Loaded[Any]] = OrderedDict()
+
+    def remembered(self, kind: Aggregate[StateT], key: UUID | str) -> Loaded[StateT] | None:
+        """Give what this process saw last, without asking; None where it saw nothing."""
+        subject = kind.subject(key)
+        found = cast("Loaded[StateT] | None", self._cache.get(subject))
+        if found is not None:
+            self._cache.move_to_end(subject)
+        return found
+
+    async def remember(self, kind: Aggregate[StateT], loaded: Loaded[StateT]) -> None:
+        """Keep what was just appended or loaded, and a snapshot of it now and then."""
+        subject = kind.subject(loaded.key)
+        present = self._cache.get(subject)
+        if present is None or present.seq < loaded.seq:
+            self._cache[subject] = loaded
+        self._cache.move_to_end(subject)
+        while len(self._cache) > CACHE_MAX:
+            self._cache.popitem(last=False)
+        if loaded.number % SNAPSHOT_EVERY == 0:
+            await self._snapshots.put(kind, loaded)
+
+    def forget(self) -> None:
+        """Drop everything remembered; the next load reads the log."""
+        self._cache.clear()
+
+    async def load(self, kind: Aggregate[StateT], key: UUID | str) -> Loaded[StateT]:
+        """Load an aggregate as its log has it now.
+
+        Raises:
+            BrokerUnavailable: NATS did not answer.
+            BrokenChainError: the log does not hold together.
+        """
+        last = await self._connection.last(self._stream, kind.subject(key))
+        if last is None:
+            return Loaded(str(key), None)
+        known = self.remembered(kind, key)
+        if known is not None and known.seq >= last.seq:
+            return known
+        loaded = await self._catch_up(kind, known or Loaded(str(key), None), last)
+        await self.remember(kind, loaded)
+        return loaded
+
+    async def _catch_up(
+        self, kind: Aggregate[StateT], loaded: Loaded[StateT], last: Raw
+    ) -> Loaded[StateT]:
+        newest = _entry(last)
+        if loaded.number == newest.number - 1:
+            return _follow(kind, loaded, newest)
+        if loaded.number == 0 and newest.number > SNAPSHOT_EVERY:
+            loaded = await self._snapshots.get(kind, loaded.key) or loaded
+        subject = kind.subject(loaded.key)
+        async with aclosing(
+            self._connection.read(self._stream, subject, after=loaded.seq)
+        ) as found:
+            async for raw in found:
+                loaded = _follow(kind, loaded, _entry(raw))
+        return loaded
+
+    async def at(self, kind: Aggregate[StateT], key: UUID | str, at: datetime) -> Loaded[StateT]:
+        """Load an aggregate as it was at a time; without state where it did not exist then."""
+        loaded: Loaded[StateT] = Loaded(str(key), None)
+        async with aclosing(self._connection.read(self._stream, kind.subject(key))) as found:
+            async for raw in found:
+                entry = _entry(raw)
+                if entry.at > at:
+                    break
+                loaded = _follow(kind, loaded, entry)
+        return loaded
+
+    async def entries(self, kind: Aggregate[Any], key: UUID | str) -> list[Entry]:
+        """Read the whole log of an aggregate, oldest first."""
+        return [_entry(raw) async for raw in self._connection.read(self._stream, kind.subject(key))]
+
+    async def bodies(self, kind: Aggregate[Any], key: UUID | str) -> list[bytes]:
+        """Read the whole log of an aggregate as the bytes that were hashed, oldest first."""
+        return [raw.body async for raw in self._connection.read(self._stream, kind.subject(key))]
+
+    async def newest(self, kind: Aggregate[Any], key: UUID | str) -> Raw | None:
+        """Read an aggregate's newest entry as it lies there; None where it has none."""
+        return await self._connection.last(self._stream, kind.subject(key))
+
+
+def _follow(kind: Aggregate[StateT], loaded: Loaded[StateT], entry: Entry) -> Loaded[StateT]:
+    if entry.number != loaded.number + 1 or entry.prev_hash != loaded.hash:
+        raise BrokenChainError(
+            f"{entry.subject}: entry {entry.number} at sequence {entry.seq} does not follow "
+            f"entry {loaded.number}: see `tracseq history`, and restore the log from its backup"
+        )
+    return fold(kind, loaded, entry)
+
+
+def _entry(raw: Raw) -> Entry:
+    return read_entry(raw.body, subject=raw.subject, seq=raw.seq)

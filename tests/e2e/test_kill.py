@@ -1,0 +1,144 @@
+"""Whatever process dies, whenever: every submission ends, and nothing is lost or doubled."""
+
+import asyncio
+import os
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.clock import SYSTEM
+from infra.ids import new_id
+from tests.fixtures.ledger import Ledger, expect_consistent, read_ledger
+from tests.fixtures.manifests import manifest, rows
+from tests.fixtures.system import Whole, whole_system
+
+ROUNDS = 30
+SENDERS = 3
+PAUSE_SECONDS = (0.1, 0.6)
+"""Between two submissions of a sender, and between two kills, at random."""
+ROWS_MAX = 5
+ROWS_WITHOUT_ROOM = 10
+"""More than the box at -80 °C has positions."""
+RESUMED_SECONDS_MAX = 3.0
+SETTLED_SECONDS_MAX = 30.0
+
+
+@dataclass
+class Senders:
+    """Laboratories that hand in small manifests, one after the other, until each is taken."""
+
+    whole: Whole
+    chance: random.Random
+    expected: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """File -> the barcodes that it must store."""
+    repeated: int = 0
+    """How often one had to be sent again."""
+
+    async def send(self, sender: int, stop: asyncio.Event) -> None:
+        """Hand in manifests until told to stop; the last one is taken all the same."""
+        numbers: Iterator[int] = iter(range(10_000))
+        while not stop.is_set():
+            name = f"K{sender}-{next(numbers):04}"
+            fails = self.chance.random() < 0.2
+            count = ROWS_WITHOUT_ROOM if fails else self.chance.randint(1, ROWS_MAX)
+            self.expected[name] = [] if fails else [row[0] for row in rows(name, count)]
+            await self._until_taken(name, manifest(name, count, zone="-80" if fails else "-20"))
+            await SYSTEM.sleep(self.chance.uniform(*PAUSE_SECONDS))
+
+    async def _until_taken(self, name: str, content: bytes) -> None:
+        async with asyncio.timeout(SETTLED_SECONDS_MAX):
+            while True:
+                with suppress(httpx.TransportError):
+                    answer = await self.whole.submit(name, content)
+                    if answer.status_code == httpx.codes.ACCEPTED:
+                        if "transaction_id" in answer.json():
+                            return
+                    else:
+                        assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE, answer.text
+                self.repeated += 1
+                await SYSTEM.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One kill, and when the killed process was ready again."""
+
+    name: str
+    killed_at: datetime
+    ready_at: datetime
+
+
+@pytest.mark.timeout(300)
+async def test_killing_any_process_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """Thirty kills at random moments: all submissions end as they should, soon after each."""
+    seed = int(os.environ.get("TRACSEQ_TEST_SEED", new_id().int % 2**32))
+    print(f"TRACSEQ_TEST_SEED={seed}")  # noqa: T201 - how to see the same run again
+    chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    async with whole_system(tmp_path, isolated=True) as whole:
+        senders, stop = Senders(whole, chance), asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            for sender in range(SENDERS):
+                tasks.create_task(senders.send(sender, stop))
+            rounds = await kill_around(whole, chance)
+            stop.set()
+        ledger = await settled(whole)
+    waits = resumed(rounds, ledger)
+    print(figures(rounds, waits, senders, ledger))  # noqa: T201 - measured figures
+    expect_consistent(ledger, senders.expected)
+    assert max(wait for _, wait in waits) <= RESUMED_SECONDS_MAX
+
+
+async def kill_around(whole: Whole, chance: random.Random) -> list[Round]:
+    """Kill every process about equally often, in random order at random moments."""
+    names = whole.names * (ROUNDS // len(whole.names) + 1)
+    chance.shuffle(names)
+    rounds: list[Round] = []
+    for name in names[:ROUNDS]:
+        await SYSTEM.sleep(chance.uniform(*PAUSE_SECONDS))
+        killed_at = SYSTEM.now()
+        await whole.kill(name)
+        await whole.until_ready(name)
+        rounds.append(Round(name, killed_at, SYSTEM.now()))
+    return rounds
+
+
+async def settled(whole: Whole) -> Ledger:
+    """Wait until every saga has ended and everything is announced, and give the ledger."""
+    async with asyncio.timeout(SETTLED_SECONDS_MAX):
+        while True:
+            ledger = await read_ledger(whole.bus.connection)
+            if not ledger.unended and ledger.announced >= +ledger.public:
+                return ledger
+            await SYSTEM.sleep(0.2)
+
+
+def resumed(rounds: list[Round], ledger: Ledger) -> list[tuple[str, float]]:
+    """Say for each round how long after it the last submission ended that was under way then."""
+    waits: list[tuple[str, float]] = []
+    for one in rounds:
+        later = [
+            (saga.ended.at - one.ready_at) / timedelta(seconds=1)
+            for saga in ledger.sagas.values()
+            if saga.ended is not None and saga.started.at < one.ready_at < saga.ended.at
+        ]
+        waits.append((one.name, max(later, default=0.0)))
+    return waits
+
+
+def figures(
+    rounds: list[Round], waits: list[tuple[str, float]], senders: Senders, ledger: Ledger
+) -> str:
+    """Write what was measured."""
+    back = [(one.ready_at - one.killed_at) / timedelta(seconds=1) for one in rounds]
+    lines = [
+        f"{name:14} ready after {ready:5.2f} s, all resumed {wait:5.2f} s later"
+        for (name, wait), ready in zip(waits, back, strict=True)
+    ]
+    total = f"{len(ledger.sagas)} submissions, {senders.repeated} sent again"
+    return "\n".join([*lines, total])
