@@ -4,7 +4,7 @@ A command is stored before anything else happens, so it is never lost because a 
 query is answered now or not at all. What is asked is typed by its contract, and so is the answer.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from functools import cache
 from typing import Any, Self, TypeVar, cast
@@ -195,7 +195,7 @@ class Bus:
         """Read how a command ended; None where it has not."""
         return await self.outcomes.get(command_id)
 
-    def tail(self, *, evt_after: int | None, lab_after: int | None) -> AsyncIterator[Delivered]:
+    def tail(self, *, evt_after: int | None, lab_after: int | None) -> AsyncGenerator[Delivered]:
         """Give everything after these sequences of `EVENTS` and `LAB`, for ever; None: from now."""
         return tail(self.connection, evt_after=evt_after, lab_after=lab_after)
 

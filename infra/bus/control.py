@@ -11,12 +11,11 @@ from typing import Any, Protocol
 import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError
 
 from contracts import subjects
 from contracts.errors import Retryable
 from infra.bus.connection import Connection
+from infra.bus.errors import BrokerUnavailable, NobodyAnswers
 
 log = structlog.get_logger(__name__)
 
@@ -109,15 +108,15 @@ async def order_rebuild(
     """
     body = json.dumps({"read_model": read_model} if read_model else {}).encode()
     try:
-        answer = await connection.nats.request(
-            subject(service, "rebuild"), body, timeout=REBUILD_TIMEOUT_SECONDS
+        answer = await connection.request(
+            subject(service, "rebuild"), body, timeout_seconds=REBUILD_TIMEOUT_SECONDS
         )
-    except NoRespondersError as error:
+    except NobodyAnswers as error:
         what = f"the {service} service does not run, or keeps no read model"
         raise NobodyThereError(what) from error
-    except (NatsError, TimeoutError) as error:
+    except BrokerUnavailable as error:
         raise ControlError(f"the {service} service did not answer: {error!r}") from error
-    document = json.loads(answer.data)
+    document = json.loads(answer)
     if "error" in document:
         raise ControlError(document["error"])
     return list(document["rebuilt"])

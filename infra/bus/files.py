@@ -1,10 +1,14 @@
 """The object store `files`: uploads and large parts of messages, named by their content.
 
 A message never carries more than a reference. The same content is kept once; what is read is
-checked against its name.
+checked against its name. Files are written by the client's object store and read by direct gets:
+its own reading makes a consumer, and hangs for 20 s where the connection is lost meanwhile.
 """
 
+import asyncio
+import base64
 import hashlib
+import json
 
 from nats.errors import Error as NatsError
 from nats.js.errors import BucketNotFoundError, ObjectNotFoundError
@@ -16,6 +20,10 @@ from contracts.types import FileRef
 from infra.bus.connection import BrokerUnavailable, Connection
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
+STREAM = f"OBJ_{subjects.FILES_BUCKET}"
+"""The stream in which NATS keeps the bucket (ADR-20 of its own)."""
+FILE_SECONDS_MAX = 60.0
+"""How long one file may take; the client itself would wait for a lost part for ever."""
 
 
 class DamagedFileError(RuntimeError):
@@ -54,8 +62,9 @@ class Files:
         digest = hashlib.sha256(data).hexdigest()
         store = await self._store()
         try:
-            if not await self._has(store, digest):
-                await store.put(digest, data)
+            async with asyncio.timeout(FILE_SECONDS_MAX):
+                if not await self._has(store, digest):
+                    await store.put(digest, data)
         except (NatsError, TimeoutError, OSError) as error:
             raise BrokerUnavailable(f"{name} could not be kept: {error!r}") from error
         return FileRef(sha256=digest, size_bytes=len(data), name=name, media_type=media_type)
@@ -76,14 +85,16 @@ class Files:
             DamagedFileError: its content is not what its name says.
             BrokerUnavailable: NATS did not give it.
         """
-        store = await self._store()
-        try:
-            found = await store.get(ref.sha256)
-        except ObjectNotFoundError:
-            raise Refused(NotFound(what="file", key=ref.sha256)) from None
-        except (NatsError, TimeoutError, OSError) as error:
-            raise BrokerUnavailable(f"{ref.name} could not be read: {error!r}") from error
-        data = found.data or b""
+        meta = await self._connection.last(STREAM, _meta_subject(ref.sha256))
+        about = json.loads(meta.body) if meta is not None else {"deleted": True}
+        if about.get("deleted"):
+            raise Refused(NotFound(what="file", key=ref.sha256))
+        chunks = self._connection.read(STREAM, f"$O.{subjects.FILES_BUCKET}.C.{about['nuid']}")
+        data = b"".join([chunk.body async for chunk in chunks])
         if hashlib.sha256(data).hexdigest() != ref.sha256:
             raise DamagedFileError(f"file {ref.sha256} ({ref.name}) is damaged in the store")
         return data
+
+
+def _meta_subject(name: str) -> str:
+    return f"$O.{subjects.FILES_BUCKET}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"

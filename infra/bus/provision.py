@@ -1,21 +1,32 @@
-"""The provisioner: makes the declared streams, consumers and buckets true, and touches nothing else.
+"""The provisioner: makes the declared streams, consumers and buckets true, and nothing else.
 
-Run before the services start. What cannot be changed in place is reported, never deleted and made anew.
+Run before the services start. What cannot be changed in place is reported, never deleted and made
+anew: that would delete what lies there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from nats.js.api import KeyValueConfig, ObjectStoreConfig, StorageType
-from nats.js.errors import APIError, BadRequestError, NotFoundError
+from nats.errors import Error as NatsError
+from nats.js.api import (
+    ConsumerConfig,
+    KeyValueConfig,
+    ObjectStoreConfig,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import APIError, NotFoundError
 
 from contracts import subjects
 from infra.bus.connection import Connection
-from infra.bus.streams import BUCKETS, CONSUMERS, STREAMS
+from infra.bus.errors import BrokerUnavailable
+from infra.bus.streams import BUCKETS, CONSUMERS, STREAMS, Bucket, Consumer, Stream
 
 
 @dataclass(slots=True)
 class Report:
-    """What provisioning did."""
+    """What provisioning did; what was as declared is in neither list."""
 
     created: list[str] = field(default_factory=list[str])
     updated: list[str] = field(default_factory=list[str])
@@ -26,51 +37,94 @@ class ProvisionError(RuntimeError):
 
 
 async def provision(connection: Connection, *, replicas: int = 1) -> Report:
-    """Create or update everything that `streams.py` declares.
+    """Create or update everything that `streams.py` declares; again changes nothing more.
 
     Raises:
-        ProvisionError: an existing stream or consumer differs in a way that JetStream cannot change.
+        ProvisionError: what is there differs in a way that JetStream cannot change.
+        BrokerUnavailable: NATS did not answer; run it again.
     """
     report = Report()
-    for stream in STREAMS:
-        config = stream.config(replicas)
-        try:
-            await connection.js.stream_info(stream.name)
-        except NotFoundError:
-            await connection.js.add_stream(config)
-            report.created.append(stream.name)
-            continue
-        try:
-            await connection.js.update_stream(config)
-        except (APIError, BadRequestError) as error:
-            raise ProvisionError(
-                f"stream {stream.name} differs from its declaration and cannot be changed in place: {error.description}. "
-                "Move its messages to a new stream by hand, or declare what is there."
-            ) from error
-        report.updated.append(stream.name)
-    for consumer in CONSUMERS:
-        try:
-            await connection.js.add_consumer(consumer.stream, consumer.config())
-        except APIError as error:
-            raise ProvisionError(
-                f"consumer {consumer.name} cannot be made: {error.description}"
-            ) from error
-    for bucket in BUCKETS:
-        try:
-            await connection.js.key_value(bucket.name)
-        except NotFoundError:
-            await connection.js.create_key_value(
-                KeyValueConfig(
-                    bucket=bucket.name,
-                    description=bucket.what,
-                    ttl=bucket.ttl_seconds or None,
-                    history=1,
-                    storage=StorageType.FILE,
-                    replicas=replicas,
-                    direct=True,
-                )
+    try:
+        for stream in STREAMS:
+            await _provision_stream(connection, stream, replicas, report)
+        for consumer in CONSUMERS:
+            await _provision_consumer(connection, consumer, report)
+        for bucket in BUCKETS:
+            await _provision_bucket(connection, bucket, replicas, report)
+        await _provision_files(connection, replicas, report)
+    except (NatsError, TimeoutError, OSError) as error:
+        raise BrokerUnavailable(f"provisioning was cut off: {error!r}") from error
+    return report
+
+
+async def _provision_stream(
+    connection: Connection, stream: Stream, replicas: int, report: Report
+) -> None:
+    config = stream.config(replicas)
+    try:
+        info = await connection.js.stream_info(stream.name)
+    except NotFoundError:
+        await connection.js.add_stream(config)
+        report.created.append(f"stream {stream.name}")
+        return
+    if _differs(info.config.as_dict(), config.as_dict()):
+        await _update_stream(connection, f"stream {stream.name}", config)
+        report.updated.append(f"stream {stream.name}")
+
+
+async def _update_stream(connection: Connection, what: str, declared: StreamConfig) -> None:
+    try:
+        await connection.js.update_stream(declared)
+    except APIError as error:
+        raise _immutable(what, error) from error
+
+
+async def _provision_consumer(connection: Connection, consumer: Consumer, report: Report) -> None:
+    what = f"consumer {consumer.name}"
+    config = consumer.config()
+    try:
+        info = await connection.js.consumer_info(consumer.stream, consumer.name)
+        present: ConsumerConfig | None = info.config
+    except NotFoundError:
+        present = None
+    if present is not None and not _differs(present.as_dict(), config.as_dict()):
+        return
+    try:
+        await connection.js.add_consumer(consumer.stream, config)
+    except APIError as error:
+        raise _immutable(what, error) from error
+    (report.created if present is None else report.updated).append(what)
+
+
+async def _provision_bucket(
+    connection: Connection, bucket: Bucket, replicas: int, report: Report
+) -> None:
+    what = f"bucket {bucket.name}"
+    try:
+        info = await connection.js.stream_info(f"KV_{bucket.name}")
+    except NotFoundError:
+        await connection.js.create_key_value(
+            KeyValueConfig(
+                bucket=bucket.name,
+                description=bucket.what,
+                ttl=bucket.ttl_seconds or None,
+                history=1,
+                storage=StorageType.FILE,
+                replicas=replicas,
+                direct=True,
             )
-            report.created.append(f"bucket {bucket.name}")
+        )
+        report.created.append(what)
+        return
+    declared = info.config.evolve(
+        description=bucket.what, max_age=bucket.ttl_seconds, num_replicas=replicas
+    )
+    if _differs(info.config.as_dict(), declared.as_dict()):
+        await _update_stream(connection, what, declared)
+        report.updated.append(what)
+
+
+async def _provision_files(connection: Connection, replicas: int, report: Report) -> None:
     try:
         await connection.js.object_store(subjects.FILES_BUCKET)
     except NotFoundError:
@@ -81,4 +135,14 @@ async def provision(connection: Connection, *, replicas: int = 1) -> Report:
             ),
         )
         report.created.append(f"files {subjects.FILES_BUCKET}")
-    return report
+
+
+def _differs(present: Mapping[str, Any], declared: Mapping[str, Any]) -> bool:
+    return any((present.get(name) or None) != (value or None) for name, value in declared.items())
+
+
+def _immutable(what: str, error: APIError) -> ProvisionError:
+    return ProvisionError(
+        f"{what} differs from its declaration and cannot be changed in place: "
+        f"{error.description}. Move what lies there by hand, or declare what is there."
+    )

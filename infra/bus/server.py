@@ -211,7 +211,7 @@ class Server:
         """Take no more queries, and finish those under way."""
         if self._subscription is not None:
             try:
-                await self._subscription.drain()
+                await self._subscription.drain()  # type: ignore[no-untyped-call]  # nats-py does not say
             except NatsError as error:
                 log.info("queries.drain_failed", error=repr(error))
         if self._queries:

@@ -21,7 +21,7 @@ from contracts.message import Kind
 
 DAY_SECONDS = 86_400
 ACK_WAIT_SECONDS = 2.5
-"""Short, so that what a killed process held is taken up within 3 s; long handlers give a sign of life."""
+"""Short, so that what a killed process held comes again within 3 s; long handlers say "alive"."""
 DELIVER_MAX = 1_000
 """The broker's own cap: the project's middleware gives up long before (see `retry.py`)."""
 

@@ -4,7 +4,7 @@ It reads and hands on; nothing is acknowledged or decided here.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ import structlog
 from contracts import subjects
 from contracts.envelope import Envelope, EnvelopeError, parse
 from contracts.message import Kind
-from infra.bus.connection import Connection
+from infra.bus.connection import Connection, Raw
 from infra.bus.follow import Follower
 
 log = structlog.get_logger(__name__)
@@ -33,44 +33,57 @@ class Delivered:
 
 async def tail(
     connection: Connection, *, evt_after: int | None, lab_after: int | None
-) -> AsyncIterator[Delivered]:
+) -> AsyncGenerator[Delivered]:
     """Give everything after these sequences of `EVENTS` and `LAB`, for ever; None: from now on."""
-    buffer: asyncio.Queue[Delivered] = asyncio.Queue(maxsize=BUFFER_MAX)
+    buffer: asyncio.Queue[Delivered | Exception] = asyncio.Queue(maxsize=BUFFER_MAX)
     sources = (
-        (subjects.EVENTS, subjects.every(Kind.EVENT), evt_after),
-        (subjects.LAB, subjects.every(Kind.LAB), lab_after),
+        _Source(subjects.EVENTS, subjects.every(Kind.EVENT)),
+        _Source(subjects.LAB, subjects.every(Kind.LAB)),
     )
     starts = [
-        await connection.head(stream) if after is None else after for stream, _, after in sources
+        await connection.head(source.stream) if after is None else after
+        for source, after in zip(sources, (evt_after, lab_after), strict=True)
     ]
-    tasks = [
-        asyncio.create_task(_pump(connection, stream, filter_, start, buffer))
-        for (stream, filter_, _), start in zip(sources, starts, strict=True)
+    pumps = [
+        asyncio.create_task(source.pump(connection, start, buffer))
+        for source, start in zip(sources, starts, strict=True)
     ]
     try:
         while True:
-            getting = asyncio.ensure_future(buffer.get())
-            await asyncio.wait([getting, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
-                    getting.cancel()
-                    task.result()
-            yield await getting
+            item = await buffer.get()
+            if isinstance(item, Exception):
+                raise item
+            yield item
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.wait(pumps)
 
 
-async def _pump(
-    connection: Connection, stream: str, filter_: str, after: int, buffer: asyncio.Queue[Delivered]
-) -> None:
-    async with aclosing(Follower(connection, stream, [filter_]).batches(after)) as batches:
-        async for batch in batches:
-            for raw in batch:
-                try:
-                    envelope = parse(raw.headers, raw.body)
-                except EnvelopeError as error:
-                    log.warning("tail.unreadable", stream=stream, seq=raw.seq, error=str(error))
-                    continue
-                await buffer.put(Delivered(stream, raw.seq, envelope))
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One stream, and what of it is followed."""
+
+    stream: str
+    filter: str
+
+    async def pump(
+        self, connection: Connection, after: int, buffer: asyncio.Queue[Delivered | Exception]
+    ) -> None:
+        """Put everything into the buffer, and at last what went wrong."""
+        follower = Follower(connection, self.stream, [self.filter])
+        try:
+            async with aclosing(follower.batches(after)) as batches:
+                async for batch in batches:
+                    for raw in batch:
+                        await self._put(raw, buffer)
+        except Exception as error:  # noqa: BLE001 - the loop's edge: whoever reads hears of it
+            await buffer.put(error)
+
+    async def _put(self, raw: Raw, buffer: asyncio.Queue[Delivered | Exception]) -> None:
+        try:
+            envelope = parse(raw.headers, raw.body)
+        except EnvelopeError as error:
+            log.warning("tail.unreadable", stream=self.stream, seq=raw.seq, error=str(error))
+            return
+        await buffer.put(Delivered(self.stream, raw.seq, envelope))

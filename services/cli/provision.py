@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
         if as_json:
             output.print_json({"created": report.created, "updated": report.updated})
             return
-        if report.created:
-            output.stdout().print(f"Created: {', '.join(report.created)}.")
-        output.stdout().print(f"{len(report.updated)} streams were there and are as declared.")
+        for what, names in (("Created", report.created), ("Updated", report.updated)):
+            if names:
+                output.stdout().print(f"{what}: {', '.join(names)}.")
+        output.stdout().print("Everything is as declared.")

@@ -118,11 +118,15 @@ async def watch(
             if not quiet:
                 live.update(steps_table(view), refresh=True)
             if view.status.ended:
-                return view
+                break
             if SYSTEM.monotonic() > deadline:
                 remedy = f"It goes on; `tracseq saga show {transaction_id}` tells how."
                 raise CliError(f"It has not ended within {timeout_seconds:g} s.", remedy=remedy)
             await SYSTEM.sleep(POLL_SECONDS)
+    if not quiet and not output.stderr().is_terminal:
+        # A live table that is no terminal's ends without a new line.
+        output.stderr().print()
+    return view
 
 
 def steps_table(view: TransactionView) -> Table:
