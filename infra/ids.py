@@ -1,4 +1,4 @@
-"""The only source of new identity: UUIDv7 (RFC 9562), so that ids sort by the time they were made."""
+"""The only source of new identity: UUIDv7 (RFC 9562), whose ids sort by when they were made."""
 
 import os
 import time

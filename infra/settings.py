@@ -1,6 +1,7 @@
-"""What every service must be told from outside: addresses, limits, how much to say. Units are in the names.
+"""What every service must be told from outside: addresses, limits, how much to say.
 
-Read from the environment: `TRACSEQ_...` for what is common, `TRACSEQ_<SERVICE>_...` for a service's own.
+Read from the environment: `TRACSEQ_...` for what is common, `TRACSEQ_<SERVICE>_...` for a service's
+own. Units are in the names.
 """
 
 from typing import Annotated, Literal
@@ -21,7 +22,7 @@ class CommonSettings(BaseSettings):
     mongo_database_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")] = "tracseq"
     http_host: str = "127.0.0.1"
     profile: Profile = "dev"
-    """How durable the broker is; `dev` survives any process kill, `safe` a power cut, `ha` a machine."""
+    """What the broker survives: `dev` any process kill, `safe` a power cut, `ha` a lost machine."""
     environment: Literal["development", "staging", "production"] = "development"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"

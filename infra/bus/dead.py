@@ -7,7 +7,7 @@ between the two. A letter that is sent again gets a new id: the old one has its 
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from contracts import envelope as wire
 from contracts import subjects
@@ -141,7 +141,7 @@ def _letter(raw: Raw) -> DeadLetter:
     headers = raw.headers
     return DeadLetter(
         seq=raw.seq,
-        at=datetime.fromisoformat(raw.time[:19]).replace(tzinfo=UTC),
+        at=raw.at,
         consumer=headers.get(CONSUMER, ""),
         reason=headers.get(REASON, ""),
         deliveries=int(headers.get(DELIVERIES, "0")),

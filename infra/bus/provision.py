@@ -23,6 +23,9 @@ from infra.bus.connection import Connection
 from infra.bus.errors import BrokerUnavailable
 from infra.bus.streams import BUCKETS, CONSUMERS, STREAMS, Bucket, Consumer, Stream
 
+DUPLICATE_SECONDS = 120.0
+"""The broker's own window in which a bucket recognises a message that is sent again."""
+
 
 @dataclass(slots=True)
 class Report:
@@ -65,11 +68,11 @@ async def _provision_stream(
         info = await connection.js.stream_info(stream.name)
     except NotFoundError:
         await connection.js.add_stream(config)
-        report.created.append(f"stream {stream.name}")
+        report.created.append(stream.name)
         return
     if _differs(info.config.as_dict(), config.as_dict()):
         await _update_stream(connection, f"stream {stream.name}", config)
-        report.updated.append(f"stream {stream.name}")
+        report.updated.append(stream.name)
 
 
 async def _update_stream(connection: Connection, what: str, declared: StreamConfig) -> None:
@@ -117,7 +120,11 @@ async def _provision_bucket(
         report.created.append(what)
         return
     declared = info.config.evolve(
-        description=bucket.what, max_age=bucket.ttl_seconds, num_replicas=replicas
+        description=bucket.what,
+        max_age=bucket.ttl_seconds,
+        # The broker refuses to recognise for longer than it keeps.
+        duplicate_window=min(bucket.ttl_seconds or DUPLICATE_SECONDS, DUPLICATE_SECONDS),
+        num_replicas=replicas,
     )
     if _differs(info.config.as_dict(), declared.as_dict()):
         await _update_stream(connection, what, declared)

@@ -61,6 +61,8 @@ class Stream:
             allow_atomic=self.atomic or None,
             allow_msg_schedules=self.schedules or None,
             allow_msg_ttl=self.schedules or None,
+            # The broker needs it for schedules, and sets it by itself.
+            allow_rollup_hdrs=self.schedules,
         )
 
 

@@ -120,8 +120,12 @@ class Log:
             BrokerUnavailable: NATS did not answer.
             BrokenChainError: the log does not hold together.
         """
-        remembered = None if fresh else self._loader.remembered(kind, key)
-        return remembered or await self._loader.load(kind, key)
+        known = None if fresh else self.remembered(kind, key)
+        return known or await self._loader.load(kind, key)
+
+    def remembered(self, kind: Aggregate[StateT], key: UUID | str) -> Loaded[StateT] | None:
+        """Give what this process saw last of an aggregate, without asking; None where nothing."""
+        return self._loader.remembered(kind, key)
 
     async def entries(self, kind: Aggregate[Any], key: UUID | str) -> list[Entry]:
         """Read the whole log of an aggregate, oldest first."""
@@ -167,43 +171,28 @@ class Log:
     async def _transact(
         self, changes: Sequence[Change[Any]], context: Context
     ) -> list[Loaded[Any]]:
-        fresh = context.again
+        states = _States(self, changes)
+        await states.read(fresh=context.again)
         for _ in range(CONFLICTS_MAX):
-            before = await self._all_before(changes, fresh=fresh)
-            if await self._applied(changes, before, context):
-                return await self._all_before(changes, fresh=True)
-            planned = _plan(changes, before, context)
+            if await self._applied(changes, states.loaded, context):
+                await states.read(fresh=True)
+                return states.loaded
+            planned = _plan(changes, states.loaded, context)
             decided_all = not isinstance(planned, Refusal) and len(planned) == len(changes)
-            if not decided_all and not fresh:
-                # "No" and "nothing to do" were said of a remembered state; only the log may say it.
-                fresh = True
+            if not decided_all and states.remembered:
+                # "No" and "nothing to do" were said of remembered states; the log may know better.
+                await states.read(fresh=True)
                 continue
             if isinstance(planned, Refusal):
                 raise Refused(planned)
             try:
-                return await self._append(changes, before, planned)
+                return await self._append(changes, states.loaded, planned)
             except Conflict:
                 self._conflicts.inc()
-                fresh = True
                 await self._clock.sleep(CONFLICT_WAIT_SECONDS)
+                states = _States(self, changes)
+                await states.read(fresh=True)
         raise Conflict(f"{self.service}: lost the race {CONFLICTS_MAX} times in a row")
-
-    async def _all_before(
-        self, changes: Sequence[Change[Any]], *, fresh: bool
-    ) -> list[Loaded[Any]]:
-        if len(changes) == 1:
-            return [await self._before(changes[0], fresh=fresh)]
-        found: list[Loaded[Any]] = []
-        for start in range(0, len(changes), LOADS_AT_ONCE):
-            part = changes[start : start + LOADS_AT_ONCE]
-            found += await asyncio.gather(*(self._before(change, fresh=fresh) for change in part))
-        return found
-
-    async def _before(self, change: Change[StateT], *, fresh: bool) -> Loaded[StateT]:
-        if change.new and not fresh:
-            known = self._loader.remembered(change.kind, change.key)
-            return known or Loaded(change.key, None)
-        return await self.load(change.kind, change.key, fresh=fresh)
 
     async def _applied(
         self, changes: Sequence[Change[Any]], before: Sequence[Loaded[Any]], context: Context
@@ -277,6 +266,39 @@ class Log:
         if lock is None:
             lock = self._locks[subject] = asyncio.Lock()
         return lock
+
+
+class _States:
+    """The states that a transaction decides on, and which of them are only remembered."""
+
+    def __init__(self, log_: Log, changes: Sequence[Change[Any]]) -> None:
+        self._log = log_
+        self._changes = changes
+        self.loaded: list[Loaded[Any]] = [Loaded(change.key, None) for change in changes]
+        self.remembered: set[int] = set(range(len(changes)))
+
+    async def read(self, *, fresh: bool) -> None:
+        """Read what was not read from the log yet; without `fresh` what is remembered will do."""
+        unread: list[int] = []
+        for index in sorted(self.remembered):
+            known = None if fresh else self._recall(self._changes[index])
+            if known is None:
+                unread.append(index)
+            else:
+                self.loaded[index] = known
+        for start in range(0, len(unread), LOADS_AT_ONCE):
+            part = unread[start : start + LOADS_AT_ONCE]
+            found = await asyncio.gather(*(self._load(self._changes[index]) for index in part))
+            for index, loaded in zip(part, found, strict=True):
+                self.loaded[index] = loaded
+        self.remembered -= set(unread)
+
+    def _recall(self, change: Change[Any]) -> Loaded[Any] | None:
+        known = self._log.remembered(change.kind, change.key)
+        return known or (Loaded(change.key, None) if change.new else None)
+
+    async def _load(self, change: Change[Any]) -> Loaded[Any]:
+        return await self._log.load(change.kind, change.key)
 
 
 def _plan(

@@ -1,4 +1,7 @@
-"""What infra gives one service: its bus, its log, its store, the time, new ids. Opened and closed together."""
+"""What infra gives one service: its bus, its log, its store, the time, new ids.
+
+Opened and closed together. What a service makes of it is its own affair.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +35,8 @@ class Platform:
         """Connect.
 
         Raises:
-            BrokerUnavailable: NATS does not answer. (A store that does not is no obstacle: lists answer 503.)
+            BrokerUnavailable: NATS does not answer. A store that does not is no obstacle: lists
+                answer 503.
         """
         connection = await Connection.connect(common.nats_url, service)
         bus = Bus(connection, source=service, clock=clock)

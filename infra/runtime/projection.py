@@ -1,4 +1,7 @@
-"""From logs to read models: which documents a batch of entries changes. What a document says, services decide."""
+"""From logs to read models: which documents a batch of entries changes.
+
+What a document says is decided by the services.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -15,7 +18,8 @@ Document = Callable[[Loaded[StateT]], Write]
 def project_states(log: Log, kind: Aggregate[StateT], document: Document[StateT]) -> Project[Entry]:
     """Make one document per aggregate of a kind, from its newest state.
 
-    A state newer than the batch is no fault: the entries that led to it come later, and lead to the same.
+    A state newer than the batch is no fault: the entries that led to it come later, and lead to the
+    same.
     """
 
     async def project(entries: Sequence[Entry]) -> Sequence[Write]:

@@ -1,4 +1,7 @@
-"""Run services until told to stop: one as a process of its own, or all of them in one event loop."""
+"""Run services until told to stop: one as a process, or all of them in one event loop.
+
+Nothing is configured here; see `infra/settings.py`.
+"""
 
 import asyncio
 import signal
@@ -46,9 +49,7 @@ class Fleet:
                 )
             store_tracing.instrument(tracing.provider_for(blueprints[0].name))
             for blueprint in blueprints:
-                platform = await Platform.open(blueprint.name, self.common)
-                service = blueprint.build(blueprint.settings, platform)
-                running = Running(service)
+                running = await _build(blueprint, self.common)
                 self.running.append(running)
                 await running.start()
         except BaseException:
@@ -60,6 +61,15 @@ class Fleet:
         while self.running:
             await self.running.pop().stop()
         tracing.shutdown()
+
+
+async def _build(blueprint: Blueprint, common: CommonSettings) -> Running:
+    platform = await Platform.open(blueprint.name, common)
+    try:
+        return Running(blueprint.build(blueprint.settings, platform))
+    except BaseException:
+        await platform.close()
+        raise
 
 
 async def serve_all(
@@ -75,7 +85,7 @@ async def serve_all(
 
 
 def run(name: str, build: Build[Any], settings: type[ServiceSettings]) -> None:
-    """Run one service as this process, until SIGTERM or Ctrl-C; exits with 1 where it cannot start."""
+    """Run one service as this process until SIGTERM or Ctrl-C; exit with 1 if it cannot start."""
     common = CommonSettings()
     logs.configure(level=common.log_level, fmt=common.log_format)
     blueprint = Blueprint(name, build, settings())  # pyright: ignore[reportCallIssue] - fields come from the environment

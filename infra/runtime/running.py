@@ -1,7 +1,7 @@
-"""One service, running: started in the order in which its parts need each other, stopped in the reverse.
+"""One service, running: started in the order in which its parts need each other, then stopped.
 
-Readiness is the sum of what the service needs at the moment; liveness asks nothing. A loop that fails is
-logged and started again: it never takes the service along.
+Readiness is the sum of what the service needs at the moment; liveness asks nothing. A loop that
+fails is logged and started again: it never takes the service along.
 """
 
 import asyncio
@@ -29,6 +29,8 @@ from infra.runtime.service import Check, Service
 log = structlog.get_logger(__name__)
 
 TASK_RESTART_SECONDS = 1.0
+CANCELS_MAX = 5
+CANCEL_WAIT_SECONDS = 1.0
 
 
 class BrokerDownError(RuntimeError):
@@ -45,7 +47,13 @@ class Running:
         self._server = Server(
             platform.connection, service.name, service.handlers, clock=platform.clock
         )
-        self._consumers = Consumers(platform.common.nats_url, service.name, platform.connection)
+        self._consumers = Consumers(
+            platform.common.nats_url,
+            service.name,
+            platform.connection,
+            drain_seconds=platform.common.drain_seconds,
+            clock=platform.clock,
+        )
         if self._server.has_commands:
             declared = consumer(subjects.commands_consumer(service.name))
             self._consumers.add(declared, self._server.on_command, on_dead=self._server.on_dead)
@@ -140,13 +148,29 @@ class Running:
             await self.service.platform.clock.sleep(TASK_RESTART_SECONDS)
 
     async def stop(self) -> None:
-        """Take nothing more, finish what is under way within the drain time, then stop."""
-        await self.http.stop()
-        await self._consumers.stop()
-        await self._server.stop()
-        await self._control.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.service.platform.close()
+        """Take nothing more, finish what is under way within the drain time, then stop.
+
+        Requests end first, while the consumers still answer them. A part that cannot be stopped
+        keeps no other from it.
+        """
+        for part in (
+            self.http.stop,
+            self._consumers.stop,
+            self._server.stop,
+            self._control.stop,
+            self._stop_tasks,
+            self.service.platform.close,
+        ):
+            try:
+                await part()
+            except Exception:
+                log.exception("service.stop_failed", service=self.service.name, part=repr(part))
         log.info("service.stopped", service=self.service.name)
+
+    async def _stop_tasks(self) -> None:
+        # A library's `asyncio.wait_for` may swallow a cancellation in Python 3.11: ask again.
+        for _ in range(CANCELS_MAX):
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                _, self._tasks[:] = await asyncio.wait(self._tasks, timeout=CANCEL_WAIT_SECONDS)

@@ -1,8 +1,12 @@
-"""A stream of messages as the source of a read model: facts in the order in which they were told."""
+"""A stream of messages as the source of a read model: facts in the order they were told.
 
-from collections.abc import AsyncIterator, Sequence
+What cannot be read has a place and says nothing. Nothing is acknowledged here.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 
@@ -34,7 +38,12 @@ class StreamSource:
     """Follows one stream."""
 
     def __init__(
-        self, connection: Connection, stream: str, filter: str, *, clock: Clock = SYSTEM
+        self,
+        connection: Connection,
+        stream: str,
+        filter: str,  # noqa: A002 - JetStream's word
+        *,
+        clock: Clock = SYSTEM,
     ) -> None:
         """Say which stream, and what of it."""
         self._connection = connection
@@ -47,24 +56,17 @@ class StreamSource:
         newest = await self._connection.last(self._stream, self._filter)
         return newest.seq if newest else 0
 
-    async def follow(self, after: int) -> AsyncIterator[Sequence[Told]]:
+    async def follow(self, after: int) -> AsyncGenerator[Sequence[Told]]:
         """Give everything after a sequence, for ever, in batches of what is there."""
-        async for batch in Follower(
-            self._connection, self._stream, [self._filter], clock=self._clock
-        ).batches(after):
-            told: list[Told] = []
-            for raw in batch:
-                try:
-                    envelope = parse(raw.headers, raw.body)
-                except EnvelopeError as error:
-                    log.warning(
-                        "source.unreadable", stream=self._stream, seq=raw.seq, error=str(error)
-                    )
-                    envelope = None
-                told.append(Told(raw.seq, envelope, _stored_at(raw)))
-            yield told
+        follower = Follower(self._connection, self._stream, [self._filter], clock=self._clock)
+        async with aclosing(follower.batches(after)) as batches:
+            async for batch in batches:
+                yield [self._told(raw) for raw in batch]
 
-
-def _stored_at(raw: Raw) -> datetime:
-    # A followed message carries nanoseconds since 1970.
-    return datetime.fromtimestamp(int(raw.time) / 1e9, UTC)
+    def _told(self, raw: Raw) -> Told:
+        try:
+            envelope = parse(raw.headers, raw.body)
+        except EnvelopeError as error:
+            log.warning("source.unreadable", stream=self._stream, seq=raw.seq, error=str(error))
+            envelope = None
+        return Told(raw.seq, envelope, raw.at)

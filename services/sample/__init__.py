@@ -2,5 +2,6 @@
 
 Owns: samples, their status, and who bears which barcode. Accepts: registration (one, or a whole
 submission), status changes, withdrawal. Announces: registered, status changed, withdrawn.
-Never: decides where a tube stands (storage does), reads manifests (template does), or deletes anything.
+Never: decides where a tube stands (storage does), reads manifests (template does), or deletes
+anything.
 """

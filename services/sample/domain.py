@@ -1,7 +1,7 @@
 """What a sample is and may become, and what a barcode claim is: pure decisions over pure folds.
 
-The states and steps are the laboratory's own (see `docs/glossary.md`, "sample status"). Nothing here
-reads a clock, makes an id or talks to anyone.
+The states and steps are the laboratory's own (see `docs/glossary.md`, "sample status"). Nothing
+here reads a clock, makes an id or talks to anyone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -168,22 +168,29 @@ def claim(
     now: datetime,
     grace: timedelta,
 ) -> Sequence[Event] | Refusal:
-    """Let a sample bear a barcode, unless another one does.
+    """Let a sample bear a barcode, unless another one does; an old claim of its own is renewed.
 
-    A claim whose sample never came (its registration was given up) may be taken over after the grace.
+    A claim whose sample never came (its registration was given up) may be taken over after the
+    grace.
 
     Raises:
         ClaimUndecided: within the grace nobody can tell yet.
     """
+    claimed = BarcodeClaimed(barcode=barcode, sample_id=sample_id)
     if current is None or current.holder is None:
-        return [BarcodeClaimed(barcode=barcode, sample_id=sample_id)]
+        return [claimed]
     if current.holder == sample_id:
-        return []
+        return [] if fresh(current, now, grace) else [claimed]
     if holder_exists:
         return BarcodeTaken(barcode=barcode, sample_id=current.holder)
     if now - current.claimed_at < grace:
         raise ClaimUndecided(f"barcode {barcode} is being registered for sample {current.holder}")
-    return [BarcodeClaimed(barcode=barcode, sample_id=sample_id)]
+    return [claimed]
+
+
+def fresh(current: BarcodeClaim, now: datetime, grace: timedelta) -> bool:
+    """Say whether a sample may still be registered on a claim: well before another may take it."""
+    return now - current.claimed_at < grace / 2
 
 
 def release(current: BarcodeClaim | None, sample_id: SampleId) -> Sequence[Event]:
@@ -219,7 +226,7 @@ def change_status(current: Sample | None, command: ChangeSampleStatus) -> Sequen
 
 
 def mark_stored(current: Sample | None, sample_id: SampleId) -> Sequence[Event] | Refusal:
-    """Record that a sample rests in its position; one whose life went on meanwhile stays as it is."""
+    """Record that a sample rests in its position; where life went on meanwhile, nothing changes."""
     if current is None:
         return SampleNotFound(key=str(sample_id))
     if current.status is not SampleStatus.VALIDATED:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self, cast
 
 from pydantic import TypeAdapter
 
-from contracts.aggregate import Decide, Loaded
+from contracts.aggregate import Decide, Decision, Loaded
 from contracts.errors import Refused
 from contracts.sample import (
     BarcodeTaken,
@@ -37,13 +38,14 @@ from contracts.template import ManifestRow
 from contracts.types import Barcode, FileRef, Page, SampleId, SubmissionId
 from infra.bus.context import Context
 from infra.bus.files import Files
+from infra.clock import SYSTEM, Clock
 from infra.log.log import Aggregates, Change, Log
 from services.sample import domain
-from services.sample.domain import BarcodeClaim, Sample, Submission
+from services.sample.domain import BarcodeClaim, ClaimUndecided, Sample, Submission
 from services.sample.store import SampleStore, view
 
 ROWS_AT_ONCE = 450
-"""Samples of one atomic batch: a sample and its barcode are two entries, and a batch holds 1,000."""
+"""Samples of one atomic batch, which holds 1,000 entries: a sample and its barcode are two."""
 LOOKUPS_AT_ONCE = 64
 
 _ROWS = TypeAdapter(list[ManifestRow])
@@ -58,9 +60,10 @@ class Samples:
     claims: Aggregates[BarcodeClaim]
     submissions: Aggregates[Submission]
     claim_grace: timedelta
+    clock: Clock
 
     @classmethod
-    def of(cls, log: Log, *, claim_grace_seconds: float) -> "Samples":
+    def of(cls, log: Log, *, claim_grace_seconds: float, clock: Clock = SYSTEM) -> Self:
         """Take the service's log."""
         return cls(
             log=log,
@@ -68,24 +71,46 @@ class Samples:
             claims=log.of(domain.BARCODE),
             submissions=log.of(domain.SUBMISSION),
             claim_grace=timedelta(seconds=claim_grace_seconds),
+            clock=clock,
         )
 
     def claim(
-        self, barcode: Barcode, sample_id: SampleId, context: Context, *, holder_exists: bool
+        self,
+        barcode: Barcode,
+        sample_id: SampleId,
+        now: datetime,
+        *,
+        abandoned: AbstractSet[Barcode] = frozenset(),
     ) -> Change[BarcodeClaim]:
-        """Say what to decide on a barcode that a sample wants to bear."""
+        """Say what to decide on a barcode that a sample wants to bear.
+
+        `abandoned`: whose present holder is known not to exist.
+        """
         return self.claims.change(
             barcode,
             lambda current: domain.claim(
                 current,
                 barcode,
                 sample_id,
-                holder_exists=holder_exists,
-                now=context.now,
+                holder_exists=barcode not in abandoned,
+                now=now,
                 grace=self.claim_grace,
             ),
-            new=holder_exists,
+            new=barcode not in abandoned,
         )
+
+    async def abandoned(self, refused: Refused) -> Barcode:
+        """Give the barcode that was refused because of a registration that was given up half-way.
+
+        Raises:
+            Refused: the refusal itself, where it is another one, or a sample bears the barcode.
+        """
+        taken = refused.refusal
+        if not isinstance(taken, BarcodeTaken):
+            raise refused
+        if (await self.samples.get(taken.sample_id)).state is not None:
+            raise refused
+        return taken.barcode
 
     async def require(self, key: SampleId) -> Loaded[Sample]:
         """Load a sample that must exist.
@@ -103,31 +128,34 @@ async def on_register(command: RegisterSample, context: Context, *, samples: Sam
     """Accept one sample: its barcode first, so that no two samples ever bear the same one."""
     sample_id = SampleId(context.derive("sample"))
     details = command.details
+    claim = await _claim(samples, details.barcode, sample_id, context)
+
+    def register(current: Sample | None) -> Decision:
+        # Asked right before the append: on an old claim another may have begun to take over.
+        if not domain.fresh(claim, samples.clock.now(), samples.claim_grace):
+            raise ClaimUndecided(f"the claim on barcode {details.barcode} grew old: renew it")
+        return domain.register(current, sample_id, details)
+
+    return view(await samples.samples.execute(sample_id, register, context, new=True))
+
+
+async def _claim(
+    samples: Samples, barcode: Barcode, sample_id: SampleId, context: Context
+) -> BarcodeClaim:
+    """Claim a barcode, also from a registration that was given up half-way."""
+    # Decided anew at each delivery, and so named: the claim may have been lost since the last one.
+    part = context.part(f"claim-{context.delivered}")
     try:
-        await samples.log.transact(
-            [samples.claim(details.barcode, sample_id, context, holder_exists=True)], context
-        )
+        change = samples.claim(barcode, sample_id, context.now)
+        loaded = await samples.log.transact([change], part)
     except Refused as refused:
-        await _take_over(samples, refused, details.barcode, sample_id, context)
-    loaded = await samples.samples.execute(
-        sample_id, lambda current: domain.register(current, sample_id, details), context, new=True
-    )
-    return view(loaded)
-
-
-async def _take_over(
-    samples: Samples, refused: Refused, barcode: Barcode, sample_id: SampleId, context: Context
-) -> None:
-    """Claim a barcode whose registration was given up half-way; one that a sample bears stays taken."""
-    taken = refused.refusal
-    if (
-        not isinstance(taken, BarcodeTaken)
-        or (await samples.samples.get(taken.sample_id)).state is not None
-    ):
-        raise refused
-    await samples.log.transact(
-        [samples.claim(barcode, sample_id, context, holder_exists=False)], context
-    )
+        given_up = {await samples.abandoned(refused)}
+        change = samples.claim(barcode, sample_id, context.now, abandoned=given_up)
+        loaded = await samples.log.transact([change], part)
+    claim = cast("BarcodeClaim", loaded[0].state)
+    if claim.holder != sample_id:
+        raise ClaimUndecided(f"barcode {barcode} was claimed by another meanwhile: look again")
+    return claim
 
 
 async def on_change_status(
@@ -147,18 +175,38 @@ async def on_register_many(
     rows = await _rows(files, command.rows)
     try:
         for part in _parts(rows):
-            await samples.log.transact(
-                _register_part(samples, command.submission_id, part, context), context
-            )
+            named = context.part(f"row-{part[0].row}")
+            await _register_part(samples, command.submission_id, part, named)
     except Refused:
-        undo = replace(context, message_id=f"{context.message_id}:undo")
-        await _withdraw(samples, rows, undo)
+        await _take_back(samples, command.submission_id, rows, context.part("undo"))
         raise
     return SamplesRegistered(submission_id=command.submission_id, registered=len(rows))
 
 
-def _register_part(
+async def _register_part(
     samples: Samples, submission_id: SubmissionId, part: Sequence[ManifestRow], context: Context
+) -> None:
+    abandoned: set[Barcode] = set()
+    while True:
+        try:
+            changes = _registrations(samples, submission_id, part, context, abandoned=abandoned)
+            await samples.log.transact(changes, context)
+        except Refused as refused:
+            barcode = await samples.abandoned(refused)
+            if barcode in abandoned:
+                raise
+            abandoned.add(barcode)
+        else:
+            return
+
+
+def _registrations(
+    samples: Samples,
+    submission_id: SubmissionId,
+    part: Sequence[ManifestRow],
+    context: Context,
+    *,
+    abandoned: AbstractSet[Barcode],
 ) -> list[Change[Any]]:
     changes: list[Change[Any]] = [
         samples.submissions.change(
@@ -169,9 +217,8 @@ def _register_part(
         )
     ]
     for row in part:
-        changes.append(
-            samples.claim(row.details.barcode, row.sample_id, context, holder_exists=True)
-        )
+        barcode = row.details.barcode
+        changes.append(samples.claim(barcode, row.sample_id, context.now, abandoned=abandoned))
         changes.append(
             samples.samples.change(row.sample_id, _registration(row, submission_id), new=True)
         )
@@ -191,14 +238,22 @@ def _registration(row: ManifestRow, submission_id: SubmissionId) -> Decide[Sampl
 async def on_withdraw_many(
     command: WithdrawSamples, context: Context, *, samples: Samples, files: Files
 ) -> SamplesWithdrawn:
-    """Take a submission back: close it first, so that nothing can be registered for it afterwards."""
+    """Take back whatever a submission registered, and whatever it might still."""
+    rows = await _rows(files, command.rows)
+    withdrawn = await _take_back(samples, command.submission_id, rows, context)
+    return SamplesWithdrawn(submission_id=command.submission_id, withdrawn=withdrawn)
+
+
+async def _take_back(
+    samples: Samples, submission_id: SubmissionId, rows: Sequence[ManifestRow], context: Context
+) -> int:
+    """Close the submission first, so that nothing is registered for it afterwards."""
     await samples.submissions.execute(
-        command.submission_id,
-        lambda current: domain.withdraw_submission(current, command.submission_id),
+        submission_id,
+        lambda current: domain.withdraw_submission(current, submission_id),
         context,
     )
-    withdrawn = await _withdraw(samples, await _rows(files, command.rows), context)
-    return SamplesWithdrawn(submission_id=command.submission_id, withdrawn=withdrawn)
+    return await _withdraw(samples, rows, context)
 
 
 async def _withdraw(samples: Samples, rows: Sequence[ManifestRow], context: Context) -> int:

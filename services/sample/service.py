@@ -14,7 +14,9 @@ from services.sample.store import SampleStore
 
 def build(settings: Settings, platform: Platform) -> Service:
     """Put the service together; nothing runs yet."""
-    samples = Samples.of(platform.log, claim_grace_seconds=settings.claim_grace_seconds)
+    samples = Samples.of(
+        platform.log, claim_grace_seconds=settings.claim_grace_seconds, clock=platform.clock
+    )
     files = platform.bus.files
     listed = projections.samples(platform)
     store = SampleStore(Reader(platform.store, listed))

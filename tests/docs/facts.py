@@ -1,4 +1,4 @@
-"""What the code says of itself, in the form in which the pages show it: settings, metrics, steps."""
+"""What the settings classes say, in the form in which the pages show it."""
 
 import importlib
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from typing import cast
 
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
 
 from infra.settings import CommonSettings, ServiceSettings
 from services import catalog
@@ -17,7 +18,8 @@ def settings() -> dict[str, str]:
 
 
 def _settings() -> Iterator[tuple[str, str]]:
-    for model in (CommonSettings, *_of_services()):
+    models: list[type[BaseSettings]] = [CommonSettings, *_of_services()]
+    for model in models:
         prefix = str(model.model_config.get("env_prefix", ""))
         for name, field in model.model_fields.items():
             default: object = field.default

@@ -1,4 +1,4 @@
-"""Pages of the documentation as data: their code blocks and tables, so that tests can hold them true."""
+"""Pages of the documentation as data: code blocks, commands, tables. It judges nothing."""
 
 import re
 from dataclasses import dataclass
@@ -63,12 +63,14 @@ def commands(page: str) -> list[str]:
 
 
 def rows(page: str, heading: str) -> list[list[str]]:
-    """List the cells of the first table below a heading, without its head; backticks are dropped."""
+    """List the cells of the first table below a heading, head and backticks left out."""
     after = read(page).split(f"\n{heading}\n", 1)
     if len(after) == 1:
         raise LookupError(f"{page} has no heading {heading!r}")
     section = re.split(r"^#", after[1], maxsplit=1, flags=re.MULTILINE)[0]
-    found = [[cell.strip().replace("`", "") for cell in row.split("|")] for row in _ROW.findall(section)]
+    found = [
+        [cell.strip().replace("`", "") for cell in row.split("|")] for row in _ROW.findall(section)
+    ]
     return found[2:]
 
 
@@ -76,7 +78,7 @@ def apply(block: Block, root: Path) -> None:
     """Make the change that a diff block describes, in the file it names.
 
     Raises:
-        ValueError: the lines that it changes do not stand there exactly once (or at all, for `(each)`).
+        ValueError: the lines that it changes do not stand there once (for `(each)`: at all).
     """
     lines = block.body.splitlines(keepends=True)
     before = "".join(line[1:] for line in lines if line[0] in " -")

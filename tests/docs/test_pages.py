@@ -151,7 +151,9 @@ def _problem(words: list[str]) -> str | None:
 @pytest.mark.parametrize("page", PAGES)
 def test_only_recipes_that_exist_are_spoken_of(page: str) -> None:
     """Every `./dev RECIPE` is a recipe of the justfile."""
-    recipes = set(re.findall(r"^([a-z][a-z-]*)(?: [^\n:]*)?:(?!=)", markdown.read("justfile"), re.MULTILINE))
+    recipes = set(
+        re.findall(r"^([a-z][a-z-]*)(?: [^\n:]*)?:(?!=)", markdown.read("justfile"), re.MULTILINE)
+    )
     spoken = set(re.findall(r"\./dev ([a-z][a-z-]*)", markdown.read(page)))
 
     assert {"demo", "test", "up", "tracseq"} <= recipes
@@ -160,16 +162,13 @@ def test_only_recipes_that_exist_are_spoken_of(page: str) -> None:
 
 def _places(page: str) -> Iterator[tuple[str, str]]:
     text = re.sub(r"\s*\n", " ", markdown.read(page))
-    for file, name in re.findall(r"`([\w/]+\.py): ([\w.]+)`", text):
-        yield file, name
+    yield from re.findall(r"`([\w/]+\.py): ([\w.]+)`", text)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_place_in_the_code_that_is_named_is_there(page: str) -> None:
     """Each `file: name` is a class, function or method of that file."""
-    wrong = [
-        f"{file}: {name}" for file, name in _places(page) if name not in _names_of(file)
-    ]
+    wrong = [f"{file}: {name}" for file, name in _places(page) if name not in _names_of(file)]
 
     assert wrong == []
 

@@ -66,17 +66,12 @@ class Laboratory:
 
 
 @pytest.fixture
-async def laboratory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncGenerator[Laboratory]:
+async def laboratory(tmp_path: Path) -> AsyncGenerator[Laboratory]:
     """Start what `./dev up` starts, on free ports, told where traces go as the page says it."""
+    data = tmp_path / "data"
     with OtlpReceiver() as traces:
-        monkeypatch.setattr(
-            "tests.fixtures.cli.environment",
-            lambda extra: environment({"TRACSEQ_OTLP_ENDPOINT": traces.endpoint, **extra}),
-        )
-        async with Up(tmp_path / "data") as up:
-            yield Laboratory(tmp_path / "data", up.info, traces)
+        async with Up(data, env={"TRACSEQ_OTLP_ENDPOINT": traces.endpoint}) as up:
+            yield Laboratory(data, up.info, traces)
 
 
 def test_the_recipes_that_last_are_the_commands_they_stand_for() -> None:

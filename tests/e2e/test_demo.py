@@ -45,7 +45,7 @@ async def test_the_demo_shows_everything_and_leaves_nothing_running(tmp_path: Pa
     assert SYSTEM.monotonic() - started < SECONDS_MAX
     assert len(children) >= 2
     assert [pid for pid in children if not gone(pid)] == []
-    assert list(tmp_path.iterdir()) == []
+    assert await asyncio.to_thread(lambda: list(tmp_path.iterdir())) == []
 
 
 async def _watch(pid: int, children: set[int]) -> None:
