@@ -6,9 +6,8 @@ called a conflict. No read model is written here.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, cast
 from uuid import UUID
@@ -17,18 +16,20 @@ from weakref import WeakValueDictionary
 import structlog
 
 from contracts import subjects
-from contracts.aggregate import CAUSES_MAX, Aggregate, Decide, Loaded, StateT, fold
-from contracts.entry import Entry, hash_of, read_entry
+from contracts.aggregate import CAUSES_MAX, Aggregate, Decide, Loaded, StateT
+from contracts.entry import Entry, read_entry
 from contracts.errors import Conflict, Refusal, Refused, Retryable
-from contracts.message import Event
 from infra.bus.connection import EXPECTED_LAST_SUBJECT_SEQ, Connection
 from infra.bus.context import Context
 from infra.bus.errors import BrokerUnavailable, NotSent
 from infra.bus.follow import Follower
 from infra.clock import SYSTEM, Clock
 from infra.ids import new_id
+from infra.log.deciding import Append, Change, States, plan
 from infra.log.loading import Loader
-from infra.telemetry import metrics, tracing
+from infra.telemetry import metrics
+
+__all__ = ["Aggregates", "Change", "Log"]
 
 log = structlog.get_logger(__name__)
 
@@ -37,38 +38,7 @@ CONFLICTS_MAX = 20
 CONFLICT_WAIT_SECONDS = 0.01
 ENTRIES_MAX = 1_000
 """Entries of one atomic batch: the broker's own limit."""
-LOADS_AT_ONCE = 64
 READ_BACK_MAX = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Change(Generic[StateT]):
-    """A decision about to be made on one aggregate."""
-
-    kind: Aggregate[StateT]
-    key: str
-    decide: Decide[StateT]
-    """Pure: it is asked again where the race was lost, or the state was only remembered."""
-    new: bool = False
-    """Expected not to exist yet: decided without reading first, as compare-and-set will tell."""
-    effects: Callable[[], Mapping[str, Any]] = dict
-    """Asked after the decision: what else the entry records of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Append:
-    change: Change[Any]
-    before: Loaded[Any]
-    entry: Entry
-    body: bytes
-
-    @property
-    def subject(self) -> str:
-        return self.change.kind.subject(self.change.key)
-
-    def after(self, seq: int) -> Loaded[Any]:
-        kept = self.entry.kept(subject=self.subject, seq=seq, hash=hash_of(self.body))
-        return fold(self.change.kind, self.before, kept)
 
 
 class Log:
@@ -171,13 +141,13 @@ class Log:
     async def _transact(
         self, changes: Sequence[Change[Any]], context: Context
     ) -> list[Loaded[Any]]:
-        states = _States(self, changes)
+        states = States(self._loader, changes)
         await states.read(fresh=context.again)
         for _ in range(CONFLICTS_MAX):
             if await self._applied(changes, states.loaded, context):
                 await states.read(fresh=True)
                 return states.loaded
-            planned = _plan(changes, states.loaded, context)
+            planned = plan(changes, states.loaded, context)
             decided_all = not isinstance(planned, Refusal) and len(planned) == len(changes)
             if not decided_all and states.remembered:
                 # "No" and "nothing to do" were said of remembered states; the log may know better.
@@ -190,7 +160,7 @@ class Log:
             except Conflict:
                 self._conflicts.inc()
                 await self._clock.sleep(CONFLICT_WAIT_SECONDS)
-                states = _States(self, changes)
+                states = States(self._loader, changes)
                 await states.read(fresh=True)
         raise Conflict(f"{self.service}: lost the race {CONFLICTS_MAX} times in a row")
 
@@ -216,7 +186,7 @@ class Log:
         self,
         changes: Sequence[Change[Any]],
         before: Sequence[Loaded[Any]],
-        planned: Sequence[_Append],
+        planned: Sequence[Append],
     ) -> list[Loaded[Any]]:
         if not planned:
             return list(before)
@@ -229,7 +199,7 @@ class Log:
             await self._loader.remember(append.change.kind, loaded)
         return [after.get(id(c), loaded) for c, loaded in zip(changes, before, strict=True)]
 
-    async def _store(self, planned: Sequence[_Append]) -> int:
+    async def _store(self, planned: Sequence[Append]) -> int:
         """Append, and give the sequence of the last; the entries of a batch lie side by side."""
         if len(planned) > ENTRIES_MAX:
             raise ValueError(
@@ -248,7 +218,7 @@ class Log:
             # The acknowledgement may be lost, not the entry: the log knows.
             return await self._read_back(planned[-1], error)
 
-    async def _read_back(self, last: _Append, error: Retryable) -> int:
+    async def _read_back(self, last: Append, error: Retryable) -> int:
         for _ in range(READ_BACK_MAX):
             try:
                 found = await self._loader.newest(last.change.kind, last.change.key)
@@ -266,64 +236,6 @@ class Log:
         if lock is None:
             lock = self._locks[subject] = asyncio.Lock()
         return lock
-
-
-class _States:
-    """The states that a transaction decides on, and which of them are only remembered."""
-
-    def __init__(self, log_: Log, changes: Sequence[Change[Any]]) -> None:
-        self._log = log_
-        self._changes = changes
-        self.loaded: list[Loaded[Any]] = [Loaded(change.key, None) for change in changes]
-        self.remembered: set[int] = set(range(len(changes)))
-
-    async def read(self, *, fresh: bool) -> None:
-        """Read what was not read from the log yet; without `fresh` what is remembered will do."""
-        unread: list[int] = []
-        for index in sorted(self.remembered):
-            known = None if fresh else self._recall(self._changes[index])
-            if known is None:
-                unread.append(index)
-            else:
-                self.loaded[index] = known
-        for start in range(0, len(unread), LOADS_AT_ONCE):
-            part = unread[start : start + LOADS_AT_ONCE]
-            found = await asyncio.gather(*(self._load(self._changes[index]) for index in part))
-            for index, loaded in zip(part, found, strict=True):
-                self.loaded[index] = loaded
-        self.remembered -= set(unread)
-
-    def _recall(self, change: Change[Any]) -> Loaded[Any] | None:
-        known = self._log.remembered(change.kind, change.key)
-        return known or (Loaded(change.key, None) if change.new else None)
-
-    async def _load(self, change: Change[Any]) -> Loaded[Any]:
-        return await self._log.load(change.kind, change.key)
-
-
-def _plan(
-    changes: Sequence[Change[Any]], before: Sequence[Loaded[Any]], context: Context
-) -> list[_Append] | Refusal:
-    traceparent = tracing.inject() or context.traceparent
-    planned: list[_Append] = []
-    for change, loaded in zip(changes, before, strict=True):
-        decision = change.decide(loaded.state)
-        if isinstance(decision, Refusal):
-            return decision
-        if decision:
-            entry = Entry(
-                events=tuple[Event, ...](decision),
-                at=context.now,
-                actor=context.actor,
-                cause=context.message_id,
-                correlation=context.correlation,
-                number=loaded.number + 1,
-                prev_hash=loaded.hash,
-                effects=change.effects(),
-                traceparent=traceparent,
-            )
-            planned.append(_Append(change, loaded, entry, entry.to_bytes()))
-    return planned
 
 
 class Aggregates(Generic[StateT]):

@@ -6,8 +6,9 @@ from contracts import sample as contract
 from infra.log.forwarder import Forwarder
 from infra.runtime import Platform, Service, handle
 from infra.store.queries import Reader
-from services.sample import handlers, projections
-from services.sample.handlers import Samples
+from services.sample import projections
+from services.sample.handlers import queries, registration, submissions
+from services.sample.handlers.logs import Samples
 from services.sample.settings import Settings
 from services.sample.store import SampleStore
 
@@ -25,29 +26,29 @@ def build(settings: Settings, platform: Platform) -> Service:
         settings=settings,
         platform=platform,
         handlers=(
-            handle(contract.RegisterSample, partial(handlers.on_register, samples=samples)),
+            handle(contract.RegisterSample, partial(registration.on_register, samples=samples)),
             handle(
-                contract.ChangeSampleStatus, partial(handlers.on_change_status, samples=samples)
+                contract.ChangeSampleStatus, partial(registration.on_change_status, samples=samples)
             ),
             handle(
                 contract.RegisterSamples,
-                partial(handlers.on_register_many, samples=samples, files=files),
+                partial(submissions.on_register_many, samples=samples, files=files),
             ),
             handle(
                 contract.WithdrawSamples,
-                partial(handlers.on_withdraw_many, samples=samples, files=files),
+                partial(submissions.on_withdraw_many, samples=samples, files=files),
             ),
             handle(
                 contract.MarkSamplesStored,
-                partial(handlers.on_mark_stored, samples=samples, files=files),
+                partial(submissions.on_mark_stored, samples=samples, files=files),
             ),
-            handle(contract.GetSample, partial(handlers.on_get, samples=samples)),
+            handle(contract.GetSample, partial(queries.on_get, samples=samples)),
             handle(
-                contract.GetSampleByBarcode, partial(handlers.on_get_by_barcode, samples=samples)
+                contract.GetSampleByBarcode, partial(queries.on_get_by_barcode, samples=samples)
             ),
-            handle(contract.GetSampleHistory, partial(handlers.on_history, samples=samples)),
-            handle(contract.ListSamples, partial(handlers.on_list, store=store)),
-            handle(contract.CheckBarcodes, partial(handlers.on_check_barcodes, samples=samples)),
+            handle(contract.GetSampleHistory, partial(queries.on_history, samples=samples)),
+            handle(contract.ListSamples, partial(queries.on_list, store=store)),
+            handle(contract.CheckBarcodes, partial(queries.on_check_barcodes, samples=samples)),
         ),
         projections=(listed,),
         forwarders=(Forwarder(platform.log, clock=platform.clock),),

@@ -1,0 +1,1 @@
+"""Message in, decide on the log, answer out: single samples, submissions, and questions."""
