@@ -4,9 +4,9 @@ Read from the environment: `TRACSEQ_...` for what is common, `TRACSEQ_<SERVICE>_
 own. Units are in the names.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Profile = Literal["dev", "safe", "ha"]
@@ -31,6 +31,16 @@ class CommonSettings(BaseSettings):
     trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
     drain_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     """How long a service may finish what is under way when it is told to stop."""
+
+    @model_validator(mode="after")
+    def _production_is_durable(self) -> Self:
+        if self.environment == "production" and self.profile == "dev":
+            raise ValueError(
+                "production refuses the profile dev, which may lose what was answered when the "
+                "power fails: run the broker with sync_interval always and set TRACSEQ_PROFILE=safe, or "
+                "as a cluster and set TRACSEQ_PROFILE=ha"
+            )
+        return self
 
 
 class ServiceSettings(BaseSettings):

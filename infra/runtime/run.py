@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 import uvloop
+from pydantic import ValidationError
 
 from infra.bus.connection import BrokerUnavailable
 from infra.runtime.platform import Platform
@@ -86,9 +87,20 @@ async def serve_all(
 
 def run(name: str, build: Build[Any], settings: type[ServiceSettings]) -> None:
     """Run one service as this process until SIGTERM or Ctrl-C; exit with 1 if it cannot start."""
-    common = CommonSettings()
+    logs.configure()
+    try:
+        common = CommonSettings()
+        own = settings()  # pyright: ignore[reportCallIssue] - fields come from the environment
+    except ValidationError as error:
+        for fault in error.errors(include_url=False):
+            setting = "_".join(map(str, fault["loc"])) or "settings"
+            log.error("service.wrong_setting", service=name, setting=setting, problem=fault["msg"])  # noqa: TRY400 - said in full
+        sys.exit(1)
     logs.configure(level=common.log_level, fmt=common.log_format)
-    blueprint = Blueprint(name, build, settings())  # pyright: ignore[reportCallIssue] - fields come from the environment
+    log.info(
+        "service.starting", service=name, profile=common.profile, environment=common.environment
+    )
+    blueprint = Blueprint(name, build, own)
     try:
         uvloop.run(_until_signal([blueprint], common))
     except (BrokerUnavailable, OSError) as error:

@@ -22,9 +22,9 @@ ROUNDS = 30
 BURST = 3
 """Rounds that follow each other before there is calm, in which to see how soon work resumes."""
 SENDERS = 3
-PAUSE_SECONDS = (0.1, 0.6)
-"""Between two submissions of a sender, and between two kills of a burst, at random."""
-ROWS_MAX = 5
+SEND_PAUSE_SECONDS = (0.2, 0.8)
+KILL_PAUSE_SECONDS = (0.1, 0.6)
+ROWS_MAX = 4
 ROWS_WITHOUT_ROOM = 10
 """More than the box at -80 °C has positions."""
 RESUMED_SECONDS_MAX = 3.0
@@ -52,7 +52,7 @@ class Senders:
             count = ROWS_WITHOUT_ROOM if fails else self.chance.randint(1, ROWS_MAX)
             self.expected[name] = [] if fails else [row[0] for row in rows(name, count)]
             await self._until_taken(name, manifest(name, count, zone="-80" if fails else "-20"))
-            await SYSTEM.sleep(self.chance.uniform(*PAUSE_SECONDS))
+            await SYSTEM.sleep(self.chance.uniform(*SEND_PAUSE_SECONDS))
 
     async def _until_taken(self, name: str, content: bytes) -> None:
         async with asyncio.timeout(SETTLED_SECONDS_MAX):
@@ -103,7 +103,7 @@ async def kill_around(whole: Whole, chance: random.Random) -> list[Round]:
     chance.shuffle(names)
     rounds: list[Round] = []
     for number, name in enumerate(names[:ROUNDS], start=1):
-        await SYSTEM.sleep(chance.uniform(*PAUSE_SECONDS))
+        await SYSTEM.sleep(chance.uniform(*KILL_PAUSE_SECONDS))
         killed_at = SYSTEM.now()
         await whole.kill(name)
         await whole.until_ready(name)

@@ -124,8 +124,9 @@ class Orchestrator:
                 message_class(command.type).contract,
                 json.dumps(command.data).encode(),
                 message_id=str(command.command_id),
-                actor=context.actor,
-                correlation=context.correlation,
+                # On behalf of whoever began the saga, not of the service that answered last.
+                actor=state.actor,
+                correlation=state.correlation,
                 causation=context.message_id,
                 saga=SagaStep(saga_id=state.saga_id, saga_type=state.saga_type, step=command.step),
                 traceparent=context.traceparent,
