@@ -37,8 +37,8 @@ class CommonSettings(BaseSettings):
         if self.environment == "production" and self.profile == "dev":
             raise ValueError(
                 "production refuses the profile dev, which may lose what was answered when the "
-                "power fails: run the broker with sync_interval always and set TRACSEQ_PROFILE=safe, or "
-                "as a cluster and set TRACSEQ_PROFILE=ha"
+                "power fails: run the broker with sync_interval always and set "
+                "TRACSEQ_PROFILE=safe, or run it as a cluster and set TRACSEQ_PROFILE=ha"
             )
         return self
 
