@@ -50,7 +50,7 @@ async def serve(url: str) -> None:
         while True:
             try:
                 messages = await pull.fetch(BATCH, timeout=0.5)
-            except NatsTimeout:
+            except (NatsTimeout, TimeoutError):
                 continue
             for message in messages:
                 task = asyncio.create_task(_handle(client, js, message, forward))
