@@ -14,7 +14,6 @@ from infra.store.client import Store
 from infra.store.projector import Projector
 from infra.store.read_model import Put, ReadModel, Write
 
-
 MODEL = ReadModel("things", ask_by=("status",))
 
 
