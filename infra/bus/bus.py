@@ -32,9 +32,9 @@ ResultT = TypeVar("ResultT")
 ASK_TIMEOUT_SECONDS = 10.0
 WAITING_MAX = 10_000
 """Commands that one process may wait for at once; one more is refused with 503."""
-STORE_SECONDS_MIN = 2.0
+STORE_SECONDS_MIN = 5.0
 """How long storing a command may take at least, however short the wait for its answer."""
-STORE_ATTEMPT_SECONDS = 2.0
+STORE_ATTEMPT_SECONDS = 1.5
 RESEND_WAIT_SECONDS = 0.25
 LOOK_SECONDS = 1.0
 """How often the recorded outcome is looked up while a reply does not come: it may be lost."""
@@ -142,17 +142,21 @@ class Bus:
             self._waiting.add(box)
             try:
                 headers[wire.REPLY] = box.address
-                stored = await self._store(subjects.of(message.contract), envelope, headers)
+                subject = subjects.of(message.contract)
+                stored = await self._store(subject, envelope, headers, deadline)
                 return await self._wait(box, envelope.id, deadline, twin=stored.duplicate)
             finally:
                 self._waiting.discard(box)
 
-    async def _store(self, subject: str, envelope: Envelope, headers: dict[str, str]) -> Stored:
+    async def _store(
+        self, subject: str, envelope: Envelope, headers: dict[str, str], deadline: float
+    ) -> Stored:
         """Publish until the broker has it or says no; its id makes a repetition harmless.
 
-        Never calls a command stored that may not be: whoever hears `Pending` relies on it.
+        Never calls a command stored that may not be: whoever hears `Pending` relies on it. Nor does
+        it give one up lightly that may be: whoever hears of that sends it again under a new id.
         """
-        give_up_at = self._clock.monotonic() + STORE_SECONDS_MIN
+        started, give_up_at = self._clock.monotonic(), deadline
         while True:
             try:
                 return await self.connection.publish(
@@ -164,7 +168,9 @@ class Bus:
                 )
             except MissingStream:
                 raise _unavailable("The command stream", 5) from None
-            except BrokerUnavailable:
+            except BrokerUnavailable as error:
+                if not isinstance(error, NotSent):
+                    give_up_at = max(give_up_at, started + STORE_SECONDS_MIN)
                 if self._clock.monotonic() >= give_up_at:
                     raise _unavailable("The message broker", 2) from None
                 await self._clock.sleep(RESEND_WAIT_SECONDS)

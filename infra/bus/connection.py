@@ -7,6 +7,7 @@ mean is not decided here.
 
 import json
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self, cast
@@ -45,6 +46,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 RECONNECT_WAIT_SECONDS = 0.2
 PING_SECONDS = 10
 API_TIMEOUT_SECONDS = 5.0
+DRAIN_TIMEOUT_SECONDS = 5
 PUBLISH_TIMEOUT_SECONDS = 5.0
 BATCH_TIMEOUT_SECONDS = 10.0
 
@@ -103,6 +105,7 @@ class Connection:
                 max_reconnect_attempts=-1,
                 ping_interval=PING_SECONDS,
                 max_outstanding_pings=2,
+                drain_timeout=DRAIN_TIMEOUT_SECONDS,
                 pending_size=0,
                 inbox_prefix=f"_INBOX_{self.name}".encode(),
                 error_cb=self._on_error,
@@ -137,10 +140,10 @@ class Connection:
     async def close(self) -> None:
         """Send what is under way, then close."""
         self._closing = True
+        with suppress(NatsError, OSError, TimeoutError):
+            await self.nats.drain()
         if not self.nats.is_closed:
-            if self.nats.is_connected:
-                await self.nats.drain()
-            else:
+            with suppress(NatsError, OSError, TimeoutError):
                 await self.nats.close()
 
     # Sending

@@ -145,10 +145,13 @@ class Consumers:
                 pending
             )
             progress = int(info["delivered"]["consumer_seq"])
-            before = self._stalled_since.get(name)
-            if pending == 0 or waiting > 0 or before is None or before[0] != progress:
+            if pending == 0 or waiting > 0:
+                self._stalled_since.pop(name, None)
+                continue
+            seen, since = self._stalled_since.get(name, (-1, now))
+            if seen != progress:
                 self._stalled_since[name] = (progress, now)
-            elif now - before[1] > STALLED_AFTER_SECONDS:
+            elif now - since > STALLED_AFTER_SECONDS:
                 raise StalledError(f"consumer {name} has {pending} waiting and nobody pulls")
 
 

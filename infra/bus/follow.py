@@ -70,6 +70,7 @@ class Follower:
                 stream=self._stream,
                 consumer=consumer,
                 ahead_max=self._batch_max,
+                alone=True,
             ) as pull:
                 while True:
                     batch = [

@@ -34,8 +34,12 @@ class LostConsumerError(BrokerUnavailable):
 class Pull:
     """Keeps requests out to one consumer; make one with `Pull.open`."""
 
-    def __init__(self, connection: Connection, api: str, box: Mailbox, ahead_max: int) -> None:
+    def __init__(
+        self, connection: Connection, api: str, box: Mailbox, ahead_max: int, *, alone: bool
+    ) -> None:
         """See `open`."""
+        self._alone = alone
+        self._received = 0
         self._connection = connection
         self._api = api
         self._box = box
@@ -45,9 +49,17 @@ class Pull:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, connection: Connection, *, stream: str, consumer: str, ahead_max: int
+        cls,
+        connection: Connection,
+        *,
+        stream: str,
+        consumer: str,
+        ahead_max: int,
+        alone: bool = False,
     ) -> AsyncGenerator[Self]:
         """Open for the time of a `with`; at most `ahead_max` messages are asked for and not given.
+
+        Whoever pulls `alone` from a new consumer hears of a message that was lost on its way.
 
         Raises:
             nats.errors.Error: the connection is down.
@@ -61,11 +73,11 @@ class Pull:
         try:
             with connection.requests.watched(box):
                 api = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
-                yield cls(connection, api, box, ahead_max)
+                yield cls(connection, api, box, ahead_max, alone=alone)
         finally:
-            if connection.connected:
-                with suppress(NatsError):
-                    await subscription.unsubscribe()
+            # Also while the connection is down: the client would subscribe again when it is back.
+            with suppress(NatsError):
+                await subscription.unsubscribe()
 
     async def take(self) -> list[Msg]:
         """Wait for something to come, then give all that is there; maybe nothing but still well.
@@ -86,10 +98,18 @@ class Pull:
             status = letter.headers.get(STATUS) if letter.headers else None
             if status is None:
                 messages.append(letter)
-            elif status != _HEARTBEAT:
+            elif status == _HEARTBEAT:
+                self._check(letter, self._received + len(messages))
+            else:
                 self._asked -= _given_up(letter)
         self._asked -= len(messages)
+        self._received += len(messages)
         return messages
+
+    def _check(self, heartbeat: Msg, received: int) -> None:
+        sent = int((heartbeat.headers or {}).get("Nats-Last-Consumer", received))
+        if self._alone and sent > received:
+            raise LostConsumerError(f"{sent} messages were sent, {received} came")
 
     async def _ask(self, count: int) -> None:
         request = {

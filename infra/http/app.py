@@ -91,7 +91,7 @@ class App:
             f"{route.method} {route.path}" if route is not None else scope["method"],
             request.headers.get("traceparent"),
         )
-        with bound_contextvars(service=self._service, correlation=story), span as current:
+        with bound_contextvars(service=self._service, correlation_id=story), span as current:
             response = await self._observed(request, match, route, current)
         _dress(response, story)
         if scope["method"] == "HEAD":

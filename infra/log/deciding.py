@@ -47,9 +47,12 @@ class Append:
         """Where it goes."""
         return self.change.kind.subject(self.change.key)
 
-    def after(self, seq: int) -> Loaded[Any]:
-        """Give the aggregate as it is once the entry has this sequence."""
-        kept = self.entry.kept(subject=self.subject, seq=seq, hash=hash_of(self.body))
+    def kept(self, seq: int) -> Entry:
+        """Give the entry as it is once it has this sequence."""
+        return self.entry.kept(subject=self.subject, seq=seq, hash=hash_of(self.body))
+
+    def after(self, kept: Entry) -> Loaded[Any]:
+        """Give the aggregate as it is after the entry."""
         return fold(self.change.kind, self.before, kept)
 
 

@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 BATCH_FROM = 8
 """From so many events on they are stored in one atomic batch; below, one by one is quicker."""
 BATCH_MAX = 500
+KEEP_EVERY_SECONDS = 1.0
+"""Between two keepings of the position: a start looks through so much of EVENTS, no more."""
 RETRY_WAIT_SECONDS = 0.5
 
 _Message = tuple[str, bytes, dict[str, str]]
@@ -62,6 +64,7 @@ class Forwarder:
         self._service = source.service
         self._stream = source.stream
         self._clock = clock
+        self._kept_at = 0.0
         self._position_subject = f"$KV.{subjects.SNAPSHOTS_BUCKET}.forwarder.{source.stream}"
         self._lag = metrics.gauge("tracseq_forwarder_lag", service=source.service)
 
@@ -91,7 +94,15 @@ class Forwarder:
         events_seq = max(await self._publish(messages), position.events_seq)
         self._lag.set(0)
         moved = _Position(entries[-1].seq, events_seq, position.kept_seq)
-        return await self._keep(moved) if messages else moved
+        return await self._keep(moved) if messages and self._keeping_is_due() else moved
+
+    def _keeping_is_due(self) -> bool:
+        """Say whether to keep the position: what was told since is found in EVENTS at a start."""
+        now = self._clock.monotonic()
+        if now - self._kept_at < KEEP_EVERY_SECONDS:
+            return False
+        self._kept_at = now
+        return True
 
     # Where it stands
 

@@ -17,7 +17,7 @@ import structlog
 
 from contracts import subjects
 from contracts.aggregate import CAUSES_MAX, Aggregate, Decide, Loaded, StateT
-from contracts.entry import Entry, read_entry
+from contracts.entry import Entry
 from contracts.errors import Conflict, Refusal, Refused, Retryable
 from infra.bus.connection import EXPECTED_LAST_SUBJECT_SEQ, Connection
 from infra.bus.context import Context
@@ -27,7 +27,8 @@ from infra.clock import SYSTEM, Clock
 from infra.ids import new_id
 from infra.log.deciding import Append, Change, States, plan
 from infra.log.loading import Loader
-from infra.telemetry import metrics
+from infra.log.recent import Recent
+from infra.telemetry import metrics, tracing
 
 __all__ = ["Aggregates", "Change", "Log"]
 
@@ -60,7 +61,9 @@ class Log:
         self.filter = filter or subjects.log_subjects(service)
         self._clock = clock
         self._loader = Loader(connection, self.stream)
+        self._recent = Recent()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._tracer = tracing.tracer_for(service)
         self._appends = metrics.counter("tracseq_log_appends_total", service=service)
         self._conflicts = metrics.counter("tracseq_log_conflicts_total", service=service)
 
@@ -77,7 +80,7 @@ class Log:
         follower = Follower(self.connection, self.stream, [self.filter], clock=self._clock)
         async with aclosing(follower.batches(after)) as batches:
             async for batch in batches:
-                yield [read_entry(raw.body, subject=raw.subject, seq=raw.seq) for raw in batch]
+                yield [self._recent.read(raw) for raw in batch]
 
     # Reading
 
@@ -190,12 +193,16 @@ class Log:
     ) -> list[Loaded[Any]]:
         if not planned:
             return list(before)
-        last = await self._store(planned)
+        what, size = f"{self.stream} append", {"tracseq.entries": len(planned)}
+        with tracing.message_span(self._tracer, "client", what, None, size):
+            last = await self._store(planned)
         self._appends.inc(len(planned))
         first = last - len(planned) + 1
         after: dict[int, Loaded[Any]] = {}
         for offset, append in enumerate(planned):
-            loaded = after[id(append.change)] = append.after(first + offset)
+            kept = append.kept(first + offset)
+            self._recent.put(kept)
+            loaded = after[id(append.change)] = append.after(kept)
             await self._loader.remember(append.change.kind, loaded)
         return [after.get(id(c), loaded) for c, loaded in zip(changes, before, strict=True)]
 

@@ -26,6 +26,10 @@ from services.template.store import ManifestFiles
 
 BARCODES_AT_ONCE = 1_000
 """Barcodes of one question to the sample service."""
+BARCODES_SECONDS = 2.0
+"""For the answer to one: a killed process takes questions along, so ask anew before long."""
+PATIENCE_MAX = 5
+"""Each delivery waits longer than the one before, this many times as long at most."""
 EASTERNMOST = timedelta(hours=14)
 """How far the calendar is ahead of UTC where the day begins first."""
 
@@ -94,11 +98,15 @@ async def _taken(barcodes: Sequence[Barcode], bus: Bus, context: Context) -> lis
     Raises:
         BarcodesUnknown: the sample service does not answer; a manifest is not judged without it.
     """
+    timeout_seconds = BARCODES_SECONDS * min(context.delivered, PATIENCE_MAX)
     taken: list[TakenBarcode] = []
     for part in _parts(barcodes):
         try:
             answer = await bus.ask(
-                CheckBarcodes(barcodes=part), actor=context.actor, correlation=context.correlation
+                CheckBarcodes(barcodes=part),
+                actor=context.actor,
+                correlation=context.correlation,
+                timeout_seconds=timeout_seconds,
             )
         except Refused as refused:
             if isinstance(refused.refusal, Unavailable):

@@ -1,0 +1,84 @@
+"""What a caller may see of a breaker: it refused, or it ended a call that took too long.
+
+Both are `Retryable` (the world is unwell). Anything else a caller sees is its own function's error,
+never wrapped and never replaced.
+"""
+
+from datetime import datetime, timedelta
+
+import aiobreaker
+
+from contracts.errors import Retryable
+from infra.breaker.core import Rejection
+from infra.clock import Clock
+
+
+class CircuitBreakerError(aiobreaker.CircuitBreakerError, Retryable):
+    """A call was refused without being tried; nothing was sent."""
+
+    def __init__(
+        self, breaker: str, rejection: Rejection, retry_after: float, clock: Clock
+    ) -> None:
+        """Carry who refused and why; dates are worked out only for those who ask."""
+        # Not the base's: it wants the sentence and the date, which cost more than the refusal.
+        Exception.__init__(self, breaker, rejection, retry_after, clock)
+        self.breaker = breaker
+        self.rejection = rejection
+        self.retry_after = retry_after
+        """Seconds, from when it was refused, after which a call has a chance."""
+        self._clock = clock
+        self._refused_at = clock.monotonic()
+
+    @property
+    def reason(self) -> str:
+        """Why: `open`, `probing`, `forced_open` or `full`."""
+        return self.rejection.reason
+
+    @property
+    def time_remaining(self) -> timedelta:
+        """How long from now until a call has a chance; never negative."""
+        passed = self._clock.monotonic() - self._refused_at
+        return timedelta(seconds=max(0.0, self.retry_after - passed))
+
+    @property
+    def reopen_time(self) -> datetime:
+        """When a call has a chance, in UTC and aware."""
+        return self._clock.now() + self.time_remaining
+
+    @property
+    def message(self) -> str:
+        """The sentence for people."""
+        return (
+            f"circuit breaker {self.breaker!r} {self.rejection.says}: "
+            f"try again in {self.retry_after:.1f} s"
+        )
+
+    async def sleep_until_open(self) -> None:
+        """Wait until a call has a chance."""
+        await self._clock.sleep(self.time_remaining.total_seconds())
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class RequestTimeoutError(TimeoutError, Retryable):
+    """A call took longer than the breaker's `request_timeout`, and was cancelled."""
+
+    def __init__(self, breaker: str, seconds: float) -> None:
+        """Say whose bound it was."""
+        super().__init__(f"circuit breaker {breaker!r}: no answer within {seconds:g} s")
+        self.breaker = breaker
+        self.seconds = seconds
+
+
+class FailedResultError(Exception):
+    """Told to listeners, never raised: a call returned what its breaker counts as a failure."""
+
+    def __init__(self, breaker: str, result: object) -> None:
+        """Carry the result."""
+        super().__init__(f"circuit breaker {breaker!r}: a result counts as a failure")
+        self.result = result
+
+
+class UnknownBreakerError(LookupError):
+    """No breaker has this name."""
