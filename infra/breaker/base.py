@@ -317,13 +317,13 @@ class BreakerBase(aiobreaker.CircuitBreaker):
             log.exception("circuit_breaker_judge_failed", breaker=self.name)
             return False
 
-    def _refusal(self, rejection: Rejection) -> CircuitBreakerError:
+    def _refusal(self, rejection: Rejection, now: float) -> CircuitBreakerError:
         """Make the error for a call that may not begin."""
         core = self._core
+        retry_after = core.retry_after(rejection, now)
         if core.state is not self._told:
             self._announce()
-        retry_after = core.retry_after(rejection, self._monotonic())
-        return CircuitBreakerError(self.name, rejection, retry_after, self._clock)
+        return CircuitBreakerError(self._name, rejection, retry_after, now, self._clock)
 
     def _tell(self, what: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the call's
         for listener in tuple(self._listeners):

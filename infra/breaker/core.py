@@ -82,6 +82,7 @@ class Core:
         "generation",
         "in_flight",
         "late",
+        "measures",
         "neutral",
         "probes",
         "rejected",
@@ -105,6 +106,8 @@ class Core:
         """Of trial calls, while half-open."""
         self.trips = 0
         """Times it opened since it was last closed."""
+        self.measures = False
+        """Whether it matters when a success ended; if not, `done` takes any time for it."""
         self.succeeded = self.failed = self.neutral = self.slow = self.late = 0
         self.rejected = dict.fromkeys((rejection.reason for rejection in REJECTIONS), 0)
         self._chance = chance
@@ -118,13 +121,10 @@ class Core:
     def admit(self, now: float) -> Token | Rejection:
         """Let a call begin, or say why it may not."""
         if self.state is not _CLOSED:
-            refused = self._gate(now)
-            if refused is not None:
-                return self._refuse(refused)
+            return self._admit_trial(now)
         if self.in_flight >= self._in_flight_max:
-            return self._refuse(FULL)
-        if self.state is _HALF_OPEN:
-            self.probes += 1
+            self.rejected[FULL.reason] += 1
+            return FULL
         self.in_flight += 1
         return (self.generation, now)
 
@@ -132,8 +132,9 @@ class Core:
         """Take note of how an admitted call ended; once for each token."""
         generation, began = token
         self.in_flight -= 1
-        slow = now - began >= self._slow_seconds
-        if slow:
+        mark = CALL
+        if self.measures and now - began >= self._slow_seconds:
+            mark |= SLOW
             self.slow += 1
         if outcome is _SUCCESS:
             self.succeeded += 1
@@ -143,10 +144,12 @@ class Core:
             self.neutral += 1
         if generation != self.generation:
             self.late += 1
-        elif self.state is _CLOSED:
-            self._judge(outcome, now, slow=slow)
+        elif self.state is not _CLOSED:
+            self._judge_probe(outcome, mark, now)
+        elif outcome is _SUCCESS and self._window is None:
+            self.failures = 0
         else:
-            self._judge_probe(outcome, now, slow=slow)
+            self._judge(outcome, mark, now)
 
     def configure(self, config: CircuitBreakerConfig) -> None:
         """Go on with other numbers: state, counters and calls under way stay as they are.
@@ -193,6 +196,15 @@ class Core:
         self._window.forget(now)
         return (self._window.calls, self._window.failures, self._window.slow)
 
+    def _admit_trial(self, now: float) -> Token | Rejection:
+        refused = self._gate(now)
+        if refused is not None:
+            self.rejected[refused.reason] += 1
+            return refused
+        self.probes += 1
+        self.in_flight += 1
+        return (self.generation, now)
+
     def _gate(self, now: float) -> Rejection | None:
         """Judge a call while it is not closed; open becomes half-open when its time has come."""
         if self.state is State.FORCED_OPEN:
@@ -201,7 +213,9 @@ class Core:
             if now < self._reopens_at:
                 return OPEN
             self._turn(_HALF_OPEN)
-        return PROBING if self.probes >= self._config.half_open_max else None
+        if self.probes >= self._config.half_open_max:
+            return PROBING
+        return FULL if self.in_flight >= self._in_flight_max else None
 
     def _reopening(self) -> float:
         """Work out when an open breaker tries again; of no meaning in any other state."""
@@ -211,20 +225,20 @@ class Core:
         seconds = min(grown, max(config.recovery_timeout, config.recovery_timeout_max))
         return self._opened_at + seconds * (1 - config.recovery_jitter * self._shortened_by)
 
-    def _refuse(self, rejection: Rejection) -> Rejection:
-        self.rejected[rejection.reason] += 1
-        return rejection
-
-    def _judge(self, outcome: Outcome, now: float, *, slow: bool) -> None:
+    def _judge(self, outcome: Outcome, mark: int, now: float) -> None:
         if outcome is _NEUTRAL:
             return
-        failed = outcome is _FAILURE
-        self.failures = self.failures + 1 if failed else 0
+        if outcome is _FAILURE:
+            mark |= FAILED
+            self.failures += 1
+        else:
+            self.failures = 0
         window = self._window
         if window is not None:
-            window.add(CALL | failed * FAILED | slow * SLOW, now)
-        if (failed and self.failures >= self._threshold) or (
-            window is not None and self._too_many(window)
+            window.add(mark, now)
+        if self.failures >= self._threshold or (
+            # No rate is above 0 without one of these, and nearly every call ends here.
+            window is not None and (window.failures or window.slow) and self._too_many(window)
         ):
             self.open(now)
 
@@ -237,11 +251,11 @@ class Core:
             slow is not None and window.slow >= slow * calls
         )
 
-    def _judge_probe(self, outcome: Outcome, now: float, *, slow: bool) -> None:
+    def _judge_probe(self, outcome: Outcome, mark: int, now: float) -> None:
         self.probes -= 1
         if outcome is _NEUTRAL:
             return
-        if slow or outcome is _FAILURE:
+        if mark & SLOW or outcome is _FAILURE:
             self.open(now)
             return
         self.successes += 1
@@ -255,6 +269,7 @@ class Core:
 
     def _adopt(self, config: CircuitBreakerConfig, *, keep_window: bool = False) -> None:
         """Take what every call looks at out of the model, where reading is slow."""
+        self.measures = config.slow_call_seconds is not None or config.judges_rates
         self._in_flight_max = config.max_concurrent_requests
         self._threshold = inf if config.failure_threshold is None else config.failure_threshold
         self._slow_seconds = inf if config.slow_call_seconds is None else config.slow_call_seconds

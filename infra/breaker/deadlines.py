@@ -6,6 +6,7 @@ never taken for the deadline, and none is left behind on the task. It belongs to
 """
 
 import asyncio
+from asyncio import current_task
 from collections.abc import Callable
 from math import inf
 
@@ -16,22 +17,23 @@ TICK_SECONDS = 0.001
 class Deadlines:
     """The calls under way that may not last; empty whenever none is."""
 
-    __slots__ = ("_expired", "_loop", "_monotonic", "_pending", "_seconds", "_serial", "_timer")
+    __slots__ = ("_loop", "_monotonic", "_seconds", "_serial", "_timer", "expired", "pending")
 
     def __init__(self, seconds: float | None, monotonic: Callable[[], float]) -> None:
         """Bound calls to so many seconds of that clock; None does not bound them."""
         self._seconds = inf if seconds is None else seconds
         self._monotonic = monotonic
         self._serial = 0
-        # By serial, so in the order they began: (task, its cancellations before, when it began).
-        self._pending: dict[int, tuple[asyncio.Task[object], int, float]] = {}
-        self._expired: dict[int, tuple[asyncio.Task[object], int]] = {}
+        self.pending: dict[int, tuple[asyncio.Task[object], int, float]] = {}
+        """By serial, so in the order they began: task, its cancellations before, when it began."""
+        self.expired: dict[int, tuple[asyncio.Task[object], int]] = {}
+        """Those whose time was up and that have not ended yet."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         """Count the calls under way."""
-        return len(self._pending) + len(self._expired)
+        return len(self.pending) + len(self.expired)
 
     def start(self, began: float) -> int:
         """Bound the running task from `began` on; the number is for `finish`.
@@ -39,19 +41,19 @@ class Deadlines:
         Raises:
             RuntimeError: no task of asyncio is running.
         """
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task(loop)
+        # Asking which loop runs costs more than all the rest here; nearly always it is the same.
+        task = None if self._loop is None else current_task(self._loop)
         if task is None:
-            raise RuntimeError("a circuit breaker with a request_timeout needs a running task")
+            task = self._move()
         self._serial = serial = self._serial + 1
-        self._pending[serial] = (task, task.cancelling(), began)
-        if self._timer is None or loop is not self._loop:
-            self._arm(loop, began)
+        self.pending[serial] = (task, task.cancelling(), began)
+        if self._timer is None:
+            self._arm(began)
         return serial
 
     def finish(self, serial: int) -> bool:
         """End one call; False where its time was up, and `settle` is still to be asked."""
-        return self._pending.pop(serial, None) is not None
+        return self.pending.pop(serial, None) is not None
 
     def settle(self, serial: int) -> bool:
         """Take back the cancellation of a call whose time was up.
@@ -59,7 +61,7 @@ class Deadlines:
         Returns:
             Whether it was the only one: if not, someone else wants the task to end too.
         """
-        task, before = self._expired.pop(serial)
+        task, before = self.expired.pop(serial)
         return task.uncancel() <= before
 
     def configure(self, seconds: float | None) -> None:
@@ -68,38 +70,46 @@ class Deadlines:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._pending and self._loop is not None and not self._loop.is_closed():
-            self._arm(self._loop, self._oldest())
+        if self.pending:
+            self._arm(self._oldest())
 
     def expire(self) -> None:
         """Cancel what is past its time. The timer does it; a test that moves its clock may too."""
         latest = self._monotonic() - self._seconds
-        running = asyncio.current_task()
+        running = current_task()
         due = list[int]()
-        for serial, (task, _, began) in self._pending.items():
+        for serial, (task, _, began) in self.pending.items():
             if began > latest:
                 break
             # Whoever asks for this is not itself waiting for the dependency.
             if task is not running:
                 due.append(serial)
         for serial in due:
-            task, before, _ = self._pending.pop(serial)
-            self._expired[serial] = (task, before)
+            task, before, _ = self.pending.pop(serial)
+            self.expired[serial] = (task, before)
             task.cancel()
 
-    def _arm(self, loop: asyncio.AbstractEventLoop, began: float) -> None:
-        self._loop = loop
-        if self._seconds == inf:
+    def _move(self) -> asyncio.Task[object]:
+        """Go over to the running loop: the one before is gone, and its timer with it."""
+        task = current_task()
+        if task is None:
+            raise RuntimeError("a circuit breaker with a request_timeout needs a running task")
+        self._loop = task.get_loop()
+        self._timer = None
+        return task
+
+    def _arm(self, began: float) -> None:
+        if self._loop is None or self._loop.is_closed() or self._seconds == inf:
             return
         delay = began + self._seconds - self._monotonic()
-        self._timer = loop.call_later(max(delay, TICK_SECONDS), self._wake)
+        self._timer = self._loop.call_later(max(delay, TICK_SECONDS), self._wake)
 
     def _wake(self) -> None:
         self._timer = None
         self.expire()
-        if self._pending and self._loop is not None:
-            self._arm(self._loop, self._oldest())
+        if self.pending:
+            self._arm(self._oldest())
 
     def _oldest(self) -> float:
-        _, _, began = next(iter(self._pending.values()))
+        _, _, began = next(iter(self.pending.values()))
         return began

@@ -5,6 +5,7 @@ never wrapped and never replaced.
 """
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import aiobreaker
 
@@ -16,18 +17,35 @@ from infra.clock import Clock
 class CircuitBreakerError(aiobreaker.CircuitBreakerError, Retryable):
     """A call was refused without being tried; nothing was sent."""
 
-    def __init__(
-        self, breaker: str, rejection: Rejection, retry_after: float, clock: Clock
-    ) -> None:
-        """Carry who refused and why; dates are worked out only for those who ask."""
-        # Not the base's: it wants the sentence and the date, which cost more than the refusal.
-        Exception.__init__(self, breaker, rejection, retry_after, clock)
-        self.breaker = breaker
-        self.rejection = rejection
-        self.retry_after = retry_after
+    if TYPE_CHECKING:
+
+        def __init__(  # noqa: PLR0917 - an exception's own constructor takes nothing by name
+            self, breaker: str, rejection: Rejection, retry_after: float, now: float, clock: Clock
+        ) -> None:
+            """Carry who refused, why, for how many seconds more, and when that was."""
+
+    else:
+        # What is carried stays in `args`: refusing costs next to nothing, and the sentence and the
+        # dates, which aiobreaker has made here, are made for those who ask.
+        __init__ = Exception.__init__
+
+    @property
+    def breaker(self) -> str:
+        """The name of who refused."""
+        breaker: str = self.args[0]
+        return breaker
+
+    @property
+    def rejection(self) -> Rejection:
+        """Why, as the core says it."""
+        rejection: Rejection = self.args[1]
+        return rejection
+
+    @property
+    def retry_after(self) -> float:
         """Seconds, from when it was refused, after which a call has a chance."""
-        self._clock = clock
-        self._refused_at = clock.monotonic()
+        retry_after: float = self.args[2]
+        return retry_after
 
     @property
     def reason(self) -> str:
@@ -37,13 +55,18 @@ class CircuitBreakerError(aiobreaker.CircuitBreakerError, Retryable):
     @property
     def time_remaining(self) -> timedelta:
         """How long from now until a call has a chance; never negative."""
-        passed = self._clock.monotonic() - self._refused_at
+        passed = self._clock.monotonic() - self.args[3]
         return timedelta(seconds=max(0.0, self.retry_after - passed))
 
     @property
     def reopen_time(self) -> datetime:
         """When a call has a chance, in UTC and aware."""
         return self._clock.now() + self.time_remaining
+
+    @property
+    def _clock(self) -> Clock:
+        clock: Clock = self.args[4]
+        return clock
 
     @property
     def message(self) -> str:

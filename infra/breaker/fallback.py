@@ -41,4 +41,4 @@ async def fallback(
         result = instead(error)
         if isawaitable(result):
             return await cast("Awaitable[ResultT]", result)
-        return cast("ResultT", result)
+        return result

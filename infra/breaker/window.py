@@ -53,8 +53,7 @@ class CountWindow:
             self.calls += 1 - (old & CALL)
             self.failures += ((mark & FAILED) - (old & FAILED)) >> 1
             self.slow += ((mark & SLOW) - (old & SLOW)) >> 2
-        at += 1
-        self._next = at if at < len(ring) else 0
+        self._next = (at + 1) % len(ring)
 
     def forget(self, now: float) -> None:
         """Drop nothing: here only newer calls displace older ones."""

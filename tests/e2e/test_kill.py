@@ -62,11 +62,11 @@ class Senders:
             while True:
                 with suppress(httpx.TransportError):
                     answer = await self.whole.submit(name, content)
-                    if answer.status_code == httpx.codes.ACCEPTED:
+                    if answer.status_code == 202:
                         if "transaction_id" in answer.json():
                             return
                     else:
-                        assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE, answer.text
+                        assert answer.status_code == 503, answer.text
                 self.repeated += 1
                 await SYSTEM.sleep(0.1)
 
@@ -119,11 +119,14 @@ async def kill_around(whole: Whole, chance: random.Random) -> list[Round]:
 
 async def settled(whole: Whole) -> Ledger:
     """Wait until every saga has ended and everything is announced, and give the ledger."""
+    ended = False
     async with asyncio.timeout(SETTLED_SECONDS_MAX):
         while True:
             ledger = await read_ledger(whole.bus.connection)
-            if not ledger.unended and ledger.announced >= +ledger.public:
+            # The logs are read one after the other: only a second reading has them at one moment.
+            if ended and ledger.announced >= +ledger.public:
                 return ledger
+            ended = not ledger.unended
             await SYSTEM.sleep(0.2)
 
 

@@ -204,8 +204,8 @@ async def keep_reading(whole: Whole, paths: Sequence[str], stop: asyncio.Event) 
 
 def drop_databases(whole: Whole) -> None:
     """Drop every database of the document store."""
-    client: pymongo.MongoClient[dict[str, Any]]
-    with pymongo.MongoClient(whole.info.mongo_url) as client:
+    client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(whole.info.mongo_url)
+    with client:
         names = [name for name in client.list_database_names() if name.startswith("tracseq_")]
         assert len(names) >= 5
         for name in names:

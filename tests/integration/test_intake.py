@@ -141,7 +141,7 @@ async def test_bad_rows_are_named_and_nothing_is_registered(whole: Whole) -> Non
 async def test_partial_takes_the_valid_rows(whole: Whole) -> None:
     """Two of three rows are stored, and the third is told in the result."""
     table = [*rows("PART", 2), ("PART-0003", "DNA", "-20", "-5")]
-    view = await whole.take("part.csv", csv(table), partial="true")
+    view = await whole.take("part.csv", csv(table), partial=True)
 
     assert view.status is TransactionStatus.COMPLETED
     assert (view.result["validate"]["accepted"], view.result["validate"]["rejected"]) == (2, 1)

@@ -11,7 +11,7 @@ import asyncio
 import json
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
@@ -43,7 +43,7 @@ async def main() -> None:
             await write(whole, "completed", await whole.take("a.csv", manifest("A", 3)))
             bad = csv([*rows("B", 1), ("B-2", "DNA", "-20", "-5")])
             await write(whole, "refused-at-validate", await whole.take("b.csv", bad))
-            partial = await whole.take("b.csv", bad, partial="true")
+            partial = await whole.take("b.csv", bad, partial=True)
             await write(whole, "completed-partial", partial)
             full = await whole.take("c.csv", manifest("C", 10, zone="-80"))
             await write(whole, "refused-at-reserve", full)
@@ -103,7 +103,7 @@ async def away_beyond_deadline(whole: Whole) -> TransactionView:
 
 
 @contextmanager
-def stopped(whole: Whole, name: str) -> Iterator[None]:
+def stopped(whole: Whole, name: str) -> Generator[None]:
     """Let a process stand still for a while."""
     whole.signal(name, signal.SIGSTOP)
     try:
