@@ -29,7 +29,7 @@ class SystemClock:
         """Give the time, in UTC."""
         return datetime.now(UTC)
 
-    # As it is: a circuit breaker asks it twice in each call, where a method of one's own would show.
+    # As it is: a circuit breaker asks it twice in each call, where a function around it shows.
     monotonic = staticmethod(time.monotonic)
 
     async def sleep(self, seconds: float) -> None:

@@ -1,29 +1,23 @@
 """The object store `files`: uploads and large parts of messages, named by their content.
 
 A message never carries more than a reference. The same content is kept once; what is read is
-checked against its name. Files are written by the client's object store and read by direct gets:
-its own reading makes a consumer, and hangs for 20 s where the connection is lost meanwhile.
+checked against its name. The layout is that of NATS' own object stores (its ADR-20), so its tools
+read it; the client's own means are left aside: they wait many seconds where the connection is lost.
 """
 
-import asyncio
 import base64
 import hashlib
 import json
 
-from nats.errors import Error as NatsError
-from nats.js.errors import BucketNotFoundError, ObjectNotFoundError
-from nats.js.object_store import ObjectStore
-
 from contracts import subjects
 from contracts.errors import NotFound, Refused
 from contracts.types import FileRef
-from infra.bus.connection import BrokerUnavailable, Connection
+from infra.bus.connection import Connection
+from infra.ids import new_id
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
+CHUNK_BYTES = 128 * 1024
 STREAM = f"OBJ_{subjects.FILES_BUCKET}"
-"""The stream in which NATS keeps the bucket (ADR-20 of its own)."""
-FILE_SECONDS_MAX = 60.0
-"""How long one file may take; the client itself would wait for a lost part for ever."""
 
 
 class DamagedFileError(RuntimeError):
@@ -34,19 +28,8 @@ class Files:
     """The object store `files`."""
 
     def __init__(self, connection: Connection) -> None:
-        """Use a connection; the bucket is looked up at first use."""
+        """Use a connection."""
         self._connection = connection
-        self._bucket: ObjectStore | None = None
-
-    async def _store(self) -> ObjectStore:
-        if self._bucket is None:
-            try:
-                self._bucket = await self._connection.js.object_store(subjects.FILES_BUCKET)
-            except (BucketNotFoundError, NatsError, TimeoutError) as error:
-                raise BrokerUnavailable(
-                    f"the file store is not there: run `tracseq provision` ({error!r})"
-                ) from error
-        return self._bucket
 
     async def put(
         self, data: bytes, *, name: str, media_type: str = "application/octet-stream"
@@ -55,27 +38,39 @@ class Files:
 
         Raises:
             ValueError: it has more than `FILE_BYTES_MAX` bytes.
-            BrokerUnavailable: NATS did not take it.
+            BrokerUnavailable: NATS did not take it; put it again.
+            MissingStream: the provisioner has not run.
         """
         if len(data) > FILE_BYTES_MAX:
             raise ValueError(f"{name} has {len(data)} bytes; at most {FILE_BYTES_MAX} are kept")
-        digest = hashlib.sha256(data).hexdigest()
-        store = await self._store()
-        try:
-            async with asyncio.timeout(FILE_SECONDS_MAX):
-                if not await self._has(store, digest):
-                    await store.put(digest, data)
-        except (NatsError, TimeoutError, OSError) as error:
-            raise BrokerUnavailable(f"{name} could not be kept: {error!r}") from error
-        return FileRef(sha256=digest, size_bytes=len(data), name=name, media_type=media_type)
+        digest = hashlib.sha256(data)
+        key = digest.hexdigest()
+        if await self._nuid(key) is None:
+            await self._write(key, digest.digest(), data)
+        return FileRef(sha256=key, size_bytes=len(data), name=name, media_type=media_type)
 
-    @staticmethod
-    async def _has(store: ObjectStore, digest: str) -> bool:
-        try:
-            await store.get_info(digest)
-        except ObjectNotFoundError:
-            return False
-        return True
+    async def _write(self, key: str, digest: bytes, data: bytes) -> None:
+        """Write the parts, then what names them: until then nobody sees them.
+
+        A second writer of the same content writes parts of its own; the last one is seen.
+        """
+        nuid = new_id().hex
+        starts = range(0, len(data), CHUNK_BYTES)
+        for start in starts:
+            part = data[start : start + CHUNK_BYTES]
+            await self._connection.publish(_parts_subject(nuid), part, stream=STREAM)
+        about = {
+            "name": key,
+            "bucket": subjects.FILES_BUCKET,
+            "nuid": nuid,
+            "size": len(data),
+            "chunks": len(starts),
+            "digest": f"SHA-256={base64.urlsafe_b64encode(digest).decode()}",
+            "options": {"max_chunk_size": CHUNK_BYTES},
+        }
+        only_the_newest = {"Nats-Rollup": "sub"}
+        body = json.dumps(about).encode()
+        await self._connection.publish(_about_subject(key), body, only_the_newest, stream=STREAM)
 
     async def get(self, ref: FileRef) -> bytes:
         """Read a file.
@@ -85,16 +80,25 @@ class Files:
             DamagedFileError: its content is not what its name says.
             BrokerUnavailable: NATS did not give it.
         """
-        meta = await self._connection.last(STREAM, _meta_subject(ref.sha256))
-        about = json.loads(meta.body) if meta is not None else {"deleted": True}
-        if about.get("deleted"):
+        nuid = await self._nuid(ref.sha256)
+        if nuid is None:
             raise Refused(NotFound(what="file", key=ref.sha256))
-        chunks = self._connection.read(STREAM, f"$O.{subjects.FILES_BUCKET}.C.{about['nuid']}")
-        data = b"".join([chunk.body async for chunk in chunks])
+        parts = self._connection.read(STREAM, _parts_subject(nuid))
+        data = b"".join([part.body async for part in parts])
         if hashlib.sha256(data).hexdigest() != ref.sha256:
             raise DamagedFileError(f"file {ref.sha256} ({ref.name}) is damaged in the store")
         return data
 
+    async def _nuid(self, key: str) -> str | None:
+        """Give the name of a file's parts; None where there is no such file."""
+        about = await self._connection.last(STREAM, _about_subject(key))
+        document = json.loads(about.body) if about is not None else {"deleted": True}
+        return None if document.get("deleted") else str(document["nuid"])
 
-def _meta_subject(name: str) -> str:
-    return f"$O.{subjects.FILES_BUCKET}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"
+
+def _about_subject(key: str) -> str:
+    return f"$O.{subjects.FILES_BUCKET}.M.{base64.urlsafe_b64encode(key.encode()).decode()}"
+
+
+def _parts_subject(nuid: str) -> str:
+    return f"$O.{subjects.FILES_BUCKET}.C.{nuid}"

@@ -39,7 +39,9 @@ CONFLICTS_MAX = 20
 CONFLICT_WAIT_SECONDS = 0.01
 ENTRIES_MAX = 1_000
 """Entries of one atomic batch: the broker's own limit."""
-READ_BACK_MAX = 3
+READ_BACK_MAX = 40
+READ_BACK_WAIT_SECONDS = 0.05
+"""With so many attempts, long enough for a connection that was lost to come back."""
 
 
 class Log:
@@ -230,7 +232,7 @@ class Log:
             try:
                 found = await self._loader.newest(last.change.kind, last.change.key)
             except BrokerUnavailable:
-                await self._clock.sleep(CONFLICT_WAIT_SECONDS)
+                await self._clock.sleep(READ_BACK_WAIT_SECONDS)
                 continue
             if found is not None and found.body == last.body:
                 log.info("log.ack_lost", service=self.service, subject=found.subject, seq=found.seq)

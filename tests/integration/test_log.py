@@ -18,9 +18,12 @@ from contracts.sample import BarcodeClaimed, SampleStatus, SampleStatusChanged
 from contracts.types import SampleId, View
 from infra.bus.connection import Connection
 from infra.bus.context import Context
+from infra.bus.errors import BrokerUnavailable
 from infra.ids import new_id
 from infra.log.log import Change, Log
 from infra.log.snapshots import SNAPSHOT_EVERY, Snapshots
+from tests.fixtures.nats_proxy import Fate, Rule, Way, nats_proxy
+from tests.fixtures.servers import Broker
 
 START = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
 SAMPLE = SampleId(new_id())
@@ -198,6 +201,38 @@ async def test_a_thousand_entries_are_one_step(log: Log) -> None:
     changes = [Change(COUNTS, str(n), happened(), new=True) for n in range(1_000)]
     loaded = await log.transact(changes, context())
     assert [one.seq for one in loaded] == list(range(1, 1_001))
+
+
+@pytest.mark.parametrize("many", [1, 20])
+async def test_an_append_whose_acknowledgement_was_lost_is_found_in_the_log(
+    broker: Broker, provisioned: Connection, many: int
+) -> None:
+    """One entry or a batch: whoever appended learns that it is there, and where."""
+    lost = Rule(Way.TO_CLIENT, lambda frame: b'"stream":"LOG_SAMPLE"' in frame.data, Fate.CUT)
+    async with nats_proxy(broker.url, [lost]) as proxy:
+        connection = await Connection.connect(proxy.url, "sample")
+        changes = [Change(COUNTS, str(n), happened(), new=True) for n in range(many)]
+        loaded = await Log(connection, "sample").transact(changes, context())
+        assert lost.met
+        assert [one.seq for one in loaded] == list(range(1, many + 1))
+        await connection.close()
+    assert await provisioned.head(subjects.log_stream("sample")) == many
+
+
+async def test_an_append_that_was_lost_itself_is_no_append(
+    broker: Broker, provisioned: Connection
+) -> None:
+    """It is told as an unwell broker, never as done."""
+    lost = Rule(Way.TO_BROKER, lambda frame: ".log.sample." in frame.subject, Fate.CUT)
+    async with nats_proxy(broker.url, [lost]) as proxy:
+        connection = await Connection.connect(proxy.url, "sample")
+        log = Log(connection, "sample")
+        with pytest.raises(BrokerUnavailable):
+            await log.of(COUNTS).execute("a", happened(), context())
+        assert await provisioned.head(log.stream) == 0
+        await log.of(COUNTS).execute("a", happened(), context(delivered=2))
+        assert await provisioned.head(log.stream) == 1
+        await connection.close()
 
 
 @settings(

@@ -179,3 +179,19 @@ async def test_redelivery_duplication_and_order_make_no_difference(
             assert verify_chain(await log.bodies(SAMPLE, key)) == 1 + len(made)
     assert set(bearers.values()) == {1}
     assert len(bearers) == BARCODES
+
+
+async def test_a_recorded_outcome_is_the_answer_whatever_changed_since(
+    provisioned: Connection,
+) -> None:
+    """A refused command that comes again is refused again, though today it would be accepted."""
+    process, outcomes = Process(provisioned), Outcomes(provisioned)
+    register, change = deliveries("LAB")[:2]
+    await process.server.on_command(change)
+    refused = await outcomes.get(change.envelope.id)
+    await process.server.on_command(register)
+    await process.server.on_command(replace(change, delivered=2))
+    assert refused is not None
+    assert refused.refusal is not None
+    assert await outcomes.get(change.envelope.id) == refused
+    assert len(await entries(provisioned)) == 2

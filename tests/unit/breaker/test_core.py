@@ -1,0 +1,225 @@
+"""The core beside the oracle: every state that can be reached, and every step from it."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from itertools import product
+
+import pytest
+
+from infra.breaker.config import CircuitBreakerConfig
+from infra.breaker.core import OPEN, Core, Outcome, Rejection, State, Token
+from tests.unit.breaker.oracle import Oracle, Rules
+
+BASE = CircuitBreakerConfig(
+    recovery_timeout=2, recovery_jitter=0, max_concurrent_requests=2, success_threshold=2
+)
+CHANCE = 0.5
+STATES_MAX = 200_000
+COUNTED = ("succeeded", "failed", "neutral", "slow", "late")
+
+
+def _with(**values: object) -> CircuitBreakerConfig:
+    return CircuitBreakerConfig.model_validate({**dict(BASE), **values})
+
+
+PLAIN = [
+    _with(
+        failure_threshold=failures,
+        success_threshold=successes,
+        half_open_max=probes,
+        max_concurrent_requests=calls,
+    )
+    for failures, successes, probes, calls in product((1, 2, 3), (1, 2, 3), (1, 2), (1, 2, 3))
+]
+WINDOWS = [
+    _with(failure_threshold=row, failure_rate=rate, window_calls=size, minimum_calls=least)
+    for row, rate, (size, least) in product(
+        (None, 2), (0.5, 1.0), ((2, 1), (3, 2), (3, 3), (4, 3))
+    )
+]
+SLOW = [
+    _with(
+        failure_threshold=row,
+        failure_rate=rate,
+        slow_call_seconds=1,
+        slow_call_rate=0.6,
+        window_calls=3,
+        minimum_calls=least,
+    )
+    for row, rate, least in product((None, 2), (None, 0.6), (1, 2))
+]
+TIMES = [
+    _with(recovery_timeout=0, failure_threshold=2),
+    _with(recovery_timeout=1, backoff_factor=2, recovery_timeout_max=4, failure_threshold=1),
+    _with(recovery_timeout=4, backoff_factor=2, recovery_timeout_max=1, failure_threshold=1),
+    _with(recovery_timeout=4, recovery_jitter=0.5, failure_threshold=2),
+]
+FAMILIES = {"plain": PLAIN, "windows": WINDOWS, "slow calls": SLOW, "times": TIMES}
+
+
+@dataclass(frozen=True)
+class Node:
+    """Core and oracle after the same history."""
+
+    core: Core
+    oracle: Oracle
+    tokens: tuple[Token, ...] = ()
+    now: float = 0.0
+
+
+def _copy(core: Core) -> Core:
+    copied = Core.__new__(Core)
+    for name in Core.__slots__:
+        value = getattr(core, name)
+        if name in {"rejected", "_window"}:
+            value = deepcopy(value)
+        setattr(copied, name, value)
+    return copied
+
+
+class Product:
+    """Core and oracle, step by step side by side."""
+
+    def __init__(self, config: CircuitBreakerConfig) -> None:
+        """Take the numbers of both."""
+        self.config = config
+        self.rules = Rules(config, CHANCE)
+        growing = config.backoff_factor > 1
+        self.trips_max = 4 if growing else 1
+        self.age_max = int(config.slow_call_seconds or 0)
+
+    def start(self) -> Node:
+        """Begin both."""
+        return Node(Core(self.config, lambda: CHANCE), Oracle())
+
+    def steps(self, node: Node) -> Iterator[tuple[str, Node]]:
+        """Give everything that can happen next; raises where the two disagree."""
+        yield "admit", self._admit(node)
+        for index in range(len(node.tokens)):
+            for outcome in Outcome:
+                yield f"done {index} {outcome.value}", self._done(node, index, outcome)
+        yield "tick", replace(node, now=node.now + 1, oracle=self.rules.tick(node.oracle))
+        for mode in ("closed", "open", "half_open", "forced_open"):
+            yield mode, self._turn(node, mode)
+
+    def key(self, node: Node) -> tuple[object, ...]:
+        """Name what matters of a node for all that can follow."""
+        core, now = node.core, node.now
+        waits = core.retry_after(OPEN, now) if core.state is State.OPEN else 0.0
+        window = core._window
+        tokens = tuple(
+            (generation == core.generation, min(now - began, self.age_max))
+            for generation, began in node.tokens
+        )
+        return (
+            (core.state, core.failures, core.in_flight, core.probes, core.successes, waits),
+            (min(core.trips, self.trips_max), window and _ring(window)),
+            tokens,
+            replace(
+                node.oracle,
+                trips=min(node.oracle.trips, self.trips_max),
+                calls=tuple((mine, min(age, self.age_max)) for mine, age in node.oracle.calls),
+            ),
+        )
+
+    def _admit(self, node: Node) -> Node:
+        core = _copy(node.core)
+        rejected = dict(core.rejected)
+        got = core.admit(node.now)
+        oracle, reason = self.rules.admit(node.oracle)
+        if isinstance(got, Rejection):
+            assert got.reason == reason
+            rejected[got.reason] += 1
+            if reason == "open":
+                assert core.retry_after(got, node.now) == oracle.wait
+        else:
+            assert reason is None
+            assert got == (core.generation, node.now)
+        assert core.rejected == rejected
+        tokens = node.tokens if isinstance(got, Rejection) else (*node.tokens, got)
+        return self._agreed(Node(core, oracle, tokens, node.now))
+
+    def _done(self, node: Node, index: int, outcome: Outcome) -> Node:
+        core = _copy(node.core)
+        before = [getattr(core, name) for name in COUNTED]
+        core.done(node.tokens[index], outcome, node.now)
+        oracle, counted = self.rules.done(node.oracle, index, outcome)
+        after = [getattr(core, name) for name in COUNTED]
+        expected = [
+            outcome is Outcome.SUCCESS,
+            outcome is Outcome.FAILURE,
+            outcome is Outcome.NEUTRAL,
+            "slow" in counted,
+            "late" in counted,
+        ]
+        assert [b - a for a, b in zip(before, after, strict=True)] == expected
+        tokens = node.tokens[:index] + node.tokens[index + 1 :]
+        return self._agreed(Node(core, oracle, tokens, node.now))
+
+    def _turn(self, node: Node, mode: str) -> Node:
+        core = _copy(node.core)
+        turns: dict[str, Callable[[], None]] = {
+            "closed": core.reset,
+            "open": lambda: core.open(node.now),
+            "half_open": core.half_open,
+            "forced_open": core.force_open,
+        }
+        turns[mode]()
+        return self._agreed(
+            Node(core, self.rules.turn(node.oracle, mode), node.tokens, node.now)
+        )
+
+    def _agreed(self, node: Node) -> Node:
+        core, oracle = node.core, node.oracle
+        assert core.state.value == oracle.mode
+        assert core.in_flight == len(oracle.calls) == len(node.tokens)
+        assert [generation == core.generation for generation, _ in node.tokens] == [
+            mine for mine, _ in oracle.calls
+        ]
+        if core.state is State.HALF_OPEN:
+            assert core.probes == sum(1 for mine, _ in oracle.calls if mine)
+            assert core.probes <= self.config.half_open_max
+        return node
+
+
+def _ring(window: object) -> tuple[object, ...]:
+    """Name the content of a count window, wherever its ring begins."""
+    ring, at = getattr(window, "_ring"), getattr(window, "_next")  # noqa: B009 - seen from inside
+    return tuple(ring[at:] + ring[:at])
+
+
+def explore(config: CircuitBreakerConfig) -> tuple[int, int]:
+    """Follow every step from every state until nothing new appears; gives states and steps."""
+    both = Product(config)
+    first = both.start()
+    seen = {both.key(first)}
+    waiting = deque([first])
+    steps = 0
+    while waiting:
+        node = waiting.popleft()
+        for _, after in both.steps(node):
+            steps += 1
+            key = both.key(after)
+            if key not in seen:
+                seen.add(key)
+                waiting.append(after)
+                assert len(seen) <= STATES_MAX, "no fixpoint"
+    return len(seen), steps
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_core_and_oracle_agree_in_every_reachable_state(family: str) -> None:
+    """Breadth first to the fixpoint of each configuration, every answer and counter compared."""
+    found = [explore(config) for config in FAMILIES[family]]
+    states, steps = (sum(counts) for counts in zip(*found, strict=True))
+
+    print(f"{family}: {len(found)} configurations, {states} states, {steps} steps")
+    assert all(count > 5 for count, _ in found)
+
+
+def test_enough_configurations_are_explored() -> None:
+    """Every combination of small thresholds and bounds, beside windows, slow calls and times."""
+    assert len(PLAIN) == 54
+    assert sum(map(len, FAMILIES.values())) == 82
