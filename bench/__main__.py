@@ -6,9 +6,9 @@ import sys
 
 import uvloop
 
-from bench import house
+from bench import breaker, house
 
-BENCHES = {"house": house.run}
+BENCHES = {"breaker": breaker.run, "house": house.run}
 
 
 def main() -> int:

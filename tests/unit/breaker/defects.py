@@ -1,7 +1,8 @@
+# ruff: noqa: ANN401 - a breaker of either kind, of which one has no types
 """What plain aiobreaker does wrong, each as a check that holds where it is done right.
 
-Run as a program (`python -W error defects.py`) it tries every check on plain aiobreaker and on ours,
-and prints for each what went wrong, or null: so that it can be run in any time zone.
+Run as a program (`python -W error defects.py`) it tries every check on plain aiobreaker and on
+ours, and prints for each what went wrong, or null: so that it can be run in any time zone.
 """
 
 import asyncio

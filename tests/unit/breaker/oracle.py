@@ -73,7 +73,8 @@ class Rules:
         config = self.config
         seconds = config.recovery_timeout
         for _ in range(was.trips):
-            seconds = min(seconds * config.backoff_factor, config.recovery_timeout_max)
+            grown = min(seconds * config.backoff_factor, config.recovery_timeout_max)
+            seconds = max(seconds, grown)
         seconds -= seconds * config.recovery_jitter * self.chance
         return replace(self._era(was, "open"), wait=seconds, trips=was.trips + 1)
 
