@@ -4,7 +4,6 @@ A breaker refuses, bounds and counts calls. It retries nothing (infra.http.break
 keeps nothing beyond the process and asks nobody else: what other instances know is advice at most.
 """
 
-from infra.breaker.base import BreakerSnapshot, StateChange
 from infra.breaker.breaker import CircuitBreaker
 from infra.breaker.config import CircuitBreakerConfig
 from infra.breaker.core import State
@@ -16,6 +15,7 @@ from infra.breaker.errors import (
 )
 from infra.breaker.fallback import fallback
 from infra.breaker.registry import BreakerRegistry
+from infra.breaker.snapshot import BreakerSnapshot, StateChange
 
 __all__ = [
     "BreakerRegistry",

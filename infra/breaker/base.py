@@ -7,8 +7,8 @@ itself, and no call waits for anyone's memory.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 from random import random
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +27,7 @@ from infra.breaker.config import CircuitBreakerConfig
 from infra.breaker.core import OPEN, Core, Rejection, State, Token
 from infra.breaker.deadlines import Deadlines
 from infra.breaker.errors import CircuitBreakerError
+from infra.breaker.snapshot import BreakerSnapshot, StateChange
 from infra.clock import SYSTEM, Clock
 
 log = structlog.get_logger(__name__)
@@ -37,44 +38,6 @@ Exclusion = type[BaseException] | Callable[[Exception], bool]
 
 Block = tuple[Token, int] | None
 """A guarded block under way: its token and deadline (0: none); None while the breaker is off."""
-
-
-@dataclass(frozen=True, slots=True)
-class StateChange:
-    """A breaker does otherwise with calls from now on."""
-
-    breaker: str
-    old: State
-    new: State
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerSnapshot:
-    """What one breaker did and does; counts since it was made."""
-
-    name: str
-    enabled: bool
-    state: State
-    retry_after_seconds: float
-    """How long an open breaker stays so; 0 in any other state."""
-    in_flight: int
-    failures_in_row: int
-    window_calls: int
-    window_failures: int
-    window_slow: int
-    succeeded: int
-    failed: int
-    neutral: int
-    timed_out: int
-    slow: int
-    late: int
-    """Calls that ended after the breaker's state had changed; they decided nothing."""
-    rejected: dict[str, int]
-    """By reason."""
-    changes: int
-    """Of state."""
-    config: CircuitBreakerConfig
 
 
 class _Delegating(CircuitBreakerBaseState):
@@ -142,13 +105,17 @@ class BreakerBase(aiobreaker.CircuitBreaker):
         self._monotonic = clock.monotonic
         self._deadlines = Deadlines(self._config.request_timeout, clock.monotonic)
         self._timed = self._config.request_timeout is not None
+        self._clocked = self._timed or self._core.measures
         self._timed_out = 0
         self._changes = 0
         self._failure_result = failure_result
         self._off = not enabled
         self._watchers: list[Callable[[StateChange], None]] = []
         self._blocks: dict[asyncio.Task[object], list[Block]] = {}
+        # Whether a call that went well is anyone's business but the core's.
+        self._extras = failure_result is not None
         super().__init__(exclude=exclude, listeners=listeners, name=name)
+        self._extras = self._extras or bool(self._listeners)
         closed, opened, half = _Closed(self), _Open(self), _HalfOpen(self)
         self._objects: dict[State, CircuitBreakerBaseState] = {
             State.CLOSED: closed,
@@ -170,6 +137,7 @@ class BreakerBase(aiobreaker.CircuitBreaker):
         self._core.configure(config)
         self._deadlines.configure(config.request_timeout)
         self._timed = config.request_timeout is not None
+        self._clocked = self._timed or self._core.measures
 
     @property
     def enabled(self) -> bool:
@@ -214,6 +182,11 @@ class BreakerBase(aiobreaker.CircuitBreaker):
     def watch(self, watcher: Callable[[StateChange], None]) -> None:
         """Have changes of state told, with the states by their exact names."""
         self._watchers.append(watcher)
+
+    def add_listener(self, listener: CircuitBreakerListener) -> None:
+        """Have calls and changes told."""
+        super().add_listener(listener)
+        self._extras = True
 
     # What it says.
 
@@ -320,6 +293,8 @@ class BreakerBase(aiobreaker.CircuitBreaker):
     def _refusal(self, rejection: Rejection, now: float) -> CircuitBreakerError:
         """Make the error for a call that may not begin."""
         core = self._core
+        if now == inf:
+            now = self._monotonic()
         retry_after = core.retry_after(rejection, now)
         if core.state is not self._told:
             self._announce()

@@ -9,17 +9,19 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction
+from math import inf
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast, overload
 
 from infra.breaker.base import BreakerBase
-from infra.breaker.core import Outcome, Rejection, Token
+from infra.breaker.core import Outcome, Rejection, State, Token
 from infra.breaker.errors import FailedResultError, RequestTimeoutError
 
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
+_CLOSED = State.CLOSED
 _SUCCESS, _FAILURE, _NEUTRAL = Outcome.SUCCESS, Outcome.FAILURE, Outcome.NEUTRAL
 
 
@@ -38,13 +40,14 @@ class CircuitBreaker(BreakerBase):
         if self._off or getattr(func, "_ignore_on_call", False):
             return await func(*args, **kwargs)
         core = self._core
-        now = self._monotonic()
+        # Closed, without a bound and without a measure, nobody asks when the call began.
+        now = self._monotonic() if self._clocked or core.state is not _CLOSED else inf
         token = core.admit(now)
         if isinstance(token, Rejection):
             raise self._refusal(token, now)
         serial = 0
         try:
-            if core.state is not self._told or self._listeners:
+            if self._extras or core.state is not self._told:
                 self._before(func, *args, **kwargs)
             if self._timed:
                 serial = self._deadlines.start(now)
@@ -56,7 +59,7 @@ class CircuitBreaker(BreakerBase):
             raise instead from error
         if serial and self._deadlines.finish(serial):
             serial = 0
-        if serial or self._listeners or self._failure_result is not None:
+        if serial or self._extras:
             self._returned(token, serial, result)
         else:
             # `_done`, written out for what nearly every call is.

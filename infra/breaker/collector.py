@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from infra.breaker.base import BreakerSnapshot
 from infra.breaker.core import State
 from infra.breaker.registry import BreakerRegistry
+from infra.breaker.snapshot import BreakerSnapshot
 from infra.telemetry.metrics import Family
 
 _LABELS = ("service", "breaker")

@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from infra.breaker.base import BreakerSnapshot, Exclusion, StateChange
+from infra.breaker.base import Exclusion
 from infra.breaker.breaker import CircuitBreaker
 from infra.breaker.config import CircuitBreakerConfig
 from infra.breaker.errors import UnknownBreakerError
+from infra.breaker.snapshot import BreakerSnapshot, StateChange
 from infra.clock import SYSTEM, Clock
 
 BREAKERS_MAX = 256

@@ -102,6 +102,9 @@ class Bucket:
 COMMAND_WINDOW_SECONDS = 600.0
 """How long the broker recognises a command that is sent again; later its recorded outcome does."""
 
+EVENTS_WINDOW_SECONDS = 600.0
+"""How long the broker recognises an event that is told again."""
+
 LOG_OWNERS: tuple[str, ...] = tuple(
     sorted({e.contract.owner for e in catalog.EVENTS.values()} | {"transaction"})
 )
@@ -146,7 +149,7 @@ STREAMS: tuple[Stream, ...] = (
         max_age_days=90,
         deny_delete=True,
         atomic=True,
-        duplicate_window_seconds=600,
+        duplicate_window_seconds=EVENTS_WINDOW_SECONDS,
     ),
     Stream(
         name=subjects.REPLIES,

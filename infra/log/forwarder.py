@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -16,7 +17,7 @@ from contracts import subjects
 from contracts.entry import Entry
 from contracts.envelope import Envelope
 from contracts.errors import Conflict, Retryable
-from infra.bus.connection import EXPECTED_LAST_SUBJECT_SEQ
+from infra.bus.streams import EVENTS_WINDOW_SECONDS
 from infra.clock import SYSTEM, Clock
 from infra.ids import new_id
 from infra.log.log import Log
@@ -29,6 +30,9 @@ BATCH_FROM = 8
 BATCH_MAX = 500
 KEEP_EVERY_SECONDS = 1.0
 """Between two keepings of the position: a start looks through so much of EVENTS, no more."""
+LOOK_EVERY = timedelta(seconds=EVENTS_WINDOW_SECONDS / 2)
+"""How long a forwarder relies on what it knows. Another may tell the same events meanwhile, and the
+broker recognises those for twice as long."""
 RETRY_WAIT_SECONDS = 0.5
 
 _Message = tuple[str, bytes, dict[str, str]]
@@ -41,8 +45,6 @@ class _Position:
     log_seq: int = 0
     events_seq: int = 0
     """The newest sequence of `EVENTS` that is known to come from up to `log_seq`."""
-    kept_seq: int = 0
-    """Where the record itself lies: another forwarder of the same log moves it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +80,14 @@ class Forwarder:
                 await self._clock.sleep(RETRY_WAIT_SECONDS)
 
     async def _run(self) -> None:
+        """Forward from the position that was kept, until it is time to look at it again."""
         position = await self._position()
+        looked_at = self._clock.now()
         told = await self._told_since(position)
         async with aclosing(self._log.follow(position.log_seq)) as batches:
             async for entries in batches:
+                if self._clock.now() - looked_at > LOOK_EVERY:
+                    return
                 position = await self._forward(entries, position, told)
 
     async def _forward(
@@ -93,8 +99,10 @@ class Forwarder:
         self._lag.set(len(messages))
         events_seq = max(await self._publish(messages), position.events_seq)
         self._lag.set(0)
-        moved = _Position(entries[-1].seq, events_seq, position.kept_seq)
-        return await self._keep(moved) if messages and self._keeping_is_due() else moved
+        moved = _Position(entries[-1].seq, events_seq)
+        if messages and self._keeping_is_due():
+            await self._keep(moved)
+        return moved
 
     def _keeping_is_due(self) -> bool:
         """Say whether to keep the position: what was told since is found in EVENTS at a start."""
@@ -109,20 +117,14 @@ class Forwarder:
     async def _position(self) -> _Position:
         raw = await self._connection.last(f"KV_{subjects.SNAPSHOTS_BUCKET}", self._position_subject)
         if raw is None or not raw.body:
-            return _Position(kept_seq=raw.seq if raw else 0)
+            return _Position()
         document = json.loads(raw.body)
-        return _Position(document["log_seq"], document["events_seq"], raw.seq)
+        return _Position(document["log_seq"], document["events_seq"])
 
-    async def _keep(self, position: _Position) -> _Position:
-        """Keep the position, unless another forwarder moved it meanwhile.
-
-        Raises:
-            Conflict: it did: what it forwarded must be read back first.
-        """
+    async def _keep(self, position: _Position) -> None:
+        # A slower forwarder of another process may move it back: more is looked through, no more.
         body = json.dumps({"log_seq": position.log_seq, "events_seq": position.events_seq}).encode()
-        expected = {EXPECTED_LAST_SUBJECT_SEQ: str(position.kept_seq)}
-        stored = await self._connection.publish(self._position_subject, body, expected)
-        return _Position(position.log_seq, position.events_seq, stored.seq)
+        await self._connection.publish(self._position_subject, body)
 
     async def _told_since(self, position: _Position) -> _Told:
         prefix = f"{self._stream}:"

@@ -3,8 +3,10 @@
 A log that does not hold together is refused: nothing is decided on it. Nothing is appended here.
 """
 
+import json
 from collections import OrderedDict
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -17,6 +19,16 @@ from infra.log.snapshots import SNAPSHOT_EVERY, Snapshots
 
 CACHE_MAX = 20_000
 """Loaded aggregates kept in memory; the least used goes first."""
+CAUSES_KEPT_MAX = 32
+"""Long logs whose causes are kept in memory; the least used goes first."""
+
+
+@dataclass(slots=True)
+class _Causes:
+    """The causes of all entries of one log up to a sequence."""
+
+    seq: int = 0
+    ids: set[str] = field(default_factory=set[str])
 
 
 class Loader:
@@ -28,6 +40,7 @@ class Loader:
         self._stream = stream
         self._snapshots = Snapshots(connection)
         self._cache: OrderedDict[str, Loaded[Any]] = OrderedDict()
+        self._causes: OrderedDict[str, _Causes] = OrderedDict()
 
     def remembered(self, kind: Aggregate[StateT], key: UUID | str) -> Loaded[StateT] | None:
         """Give what this process saw last, without asking; None where it saw nothing."""
@@ -52,6 +65,7 @@ class Loader:
     def forget(self) -> None:
         """Drop everything remembered; the next load reads the log."""
         self._cache.clear()
+        self._causes.clear()
 
     async def load(self, kind: Aggregate[StateT], key: UUID | str) -> Loaded[StateT]:
         """Load an aggregate as its log has it now.
@@ -104,6 +118,24 @@ class Loader:
     async def bodies(self, kind: Aggregate[Any], key: UUID | str) -> list[bytes]:
         """Read the whole log of an aggregate as the bytes that were hashed, oldest first."""
         return [raw.body async for raw in self._connection.read(self._stream, kind.subject(key))]
+
+    async def holds(self, kind: Aggregate[Any], key: UUID | str, cause: str) -> bool:
+        """Say whether a message led to an entry anywhere in a log; what was read is kept.
+
+        After an outage many commands come again and ask this of one long log: each reads on only.
+        """
+        subject = kind.subject(key)
+        causes = self._causes.pop(subject, None) or _Causes()
+        async with aclosing(
+            self._connection.read(self._stream, subject, after=causes.seq)
+        ) as found:
+            async for raw in found:
+                causes.ids.add(json.loads(raw.body)["cause"])
+                causes.seq = raw.seq
+        self._causes[subject] = causes
+        while len(self._causes) > CAUSES_KEPT_MAX:
+            self._causes.popitem(last=False)
+        return cause in causes.ids
 
     async def newest(self, kind: Aggregate[Any], key: UUID | str) -> Raw | None:
         """Read an aggregate's newest entry as it lies there; None where it has none."""

@@ -179,10 +179,10 @@ class Log:
             return False
         # It may lie deeper in a long log than what is remembered.
         for change, loaded in zip(changes, before, strict=True):
-            if loaded.number > CAUSES_MAX:
-                entries = await self.entries(change.kind, change.key)
-                if any(entry.cause == context.message_id for entry in entries):
-                    return True
+            if loaded.number > CAUSES_MAX and await self._loader.holds(
+                change.kind, change.key, context.message_id
+            ):
+                return True
         return False
 
     # Appending

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +17,7 @@ from contracts.sample import BarcodeClaimed, SampleStatus, SampleStatusChanged
 from contracts.types import SampleId, View
 from infra.bus.connection import Connection
 from infra.bus.context import Context
-from infra.clock import SYSTEM
+from infra.clock import SYSTEM, SystemClock
 from infra.ids import new_id
 from infra.log.forwarder import Forwarder
 from infra.log.log import Change, Log
@@ -148,6 +149,42 @@ async def test_a_forwarder_that_starts_again_tells_nothing_twice(
     async with forwarding(provisioned):
         await append(provisioned, [told("event 700")], key="last")
         assert await reasons(provisioned, 701) == named(0, 701)
+
+
+class Leaping(SystemClock):
+    """The machine's own time, which leaps once it is told to."""
+
+    leap = timedelta(0)
+
+    def now(self) -> datetime:
+        """Give the time."""
+        return super().now() + self.leap
+
+
+async def test_a_forwarder_that_slept_looks_what_others_told_meanwhile(
+    provisioned: Connection,
+) -> None:
+    """Longer than the broker recognises an event: another process may have told what it has not."""
+    clock = Leaping()
+    log = Log(provisioned, "sample")
+    task = asyncio.create_task(Forwarder(log, clock=clock).run())
+    await append(provisioned, [told("event 0")])
+    assert await reasons(provisioned, 1) == named(0, 1)
+    await provisioned.js.update_stream(
+        (await provisioned.js.stream_info(subjects.EVENTS)).config.evolve(duplicate_window=0.1)
+    )
+    by_another = {"Nats-Msg-Id": "LOG_SAMPLE:2:0", "ce-type": "sample.status_changed"}
+    event = told("event 1")
+    await provisioned.publish(
+        subjects.of(event.contract), event.model_dump_json().encode(), by_another
+    )
+    await SYSTEM.sleep(0.3)
+    clock.leap = timedelta(minutes=6)
+    await append(provisioned, [event], key="c")
+    await append(provisioned, [told("event 2")], key="d")
+    assert await reasons(provisioned, 3) == named(0, 3)
+    task.cancel()
+    await asyncio.wait({task})
 
 
 @pytest.mark.parametrize("batch", [1, 20])

@@ -1,3 +1,5 @@
+# ruff: noqa: ANN401, ARG002, S311 - listeners have the signatures of aiobreaker; chance is no secret
+# pyright: reportPrivateUsage=false
 """The breaker around real calls: what callers see, what is left behind, what is told."""
 
 import asyncio
@@ -349,13 +351,17 @@ async def test_listeners_are_told_of_calls_and_changes(breakers: BreakerLab) -> 
 
 async def test_a_bad_result_counts_and_is_still_the_callers(breakers: BreakerLab) -> None:
     """What `failure_result` recognises opens the breaker; a judge with a bug does not."""
+
+    def small(value: int) -> bool:
+        return 1 / value < 0.2
+
     config = CircuitBreakerConfig(failure_threshold=1)
-    breaker = breakers.make(config=config, failure_result=lambda value: 1 / value < 0.2)
+    breaker = breakers.make(config=config, failure_result=small)
 
     assert await breaker.call(fine, 0) == 0
-    assert breaker.breaker_state is State.CLOSED
+    assert breaker.snapshot().state is State.CLOSED
     assert await breaker.call(fine, 9) == 9
-    assert breaker.breaker_state is State.OPEN
+    assert breaker.snapshot().state is State.OPEN
 
 
 async def test_a_block_is_guarded_as_a_call(breakers: BreakerLab) -> None:
@@ -476,3 +482,19 @@ async def test_new_numbers_apply_to_what_is_under_way(breakers: BreakerLab) -> N
     breakers.move(3)
 
     assert await breaker.call(fine) == 1
+
+
+async def test_a_call_that_began_unmeasured_is_never_slow(breakers: BreakerLab) -> None:
+    """Numbers that measure calls, put into force while it runs, judge those that begin later."""
+    breaker = breakers.make(config=CircuitBreakerConfig(request_timeout=None))
+    go = asyncio.Event()
+    calling = asyncio.create_task(breaker.call(go.wait))
+    await SYSTEM.sleep(0)
+
+    breaker.configure(CircuitBreakerConfig(slow_call_seconds=1, slow_call_rate=0.5))
+    breakers.move(5)
+    go.set()
+    await calling
+
+    assert (breaker.snapshot().succeeded, breaker.snapshot().slow) == (1, 0)
+    assert empty(breaker)

@@ -93,7 +93,7 @@ async def test_an_answer_that_does_not_come_is_a_timeout() -> None:
 async def test_the_budget_bounds_all_attempts_together() -> None:
     """A request is given up when its caller's time is, and that is said."""
     async with client(FaultyTransport(otherwise=HANGS)) as upstream:
-        with pytest.raises(BudgetSpentError, match="within its 0.05 s"):
+        with pytest.raises(BudgetSpentError, match=r"within its 0\.05 s"):
             await upstream.get(URL, budget_seconds=0.05)
 
     assert upstream.breaker.snapshot().in_flight == 0
