@@ -9,11 +9,12 @@ from contracts.envelope import EnvelopeError
 from contracts.errors import Refused, Retryable
 from contracts.versions import UnknownVersionError
 
-UNWELL_ATTEMPTS_MAX = 40
+UNWELL_ATTEMPTS_MAX = 450
 """Deliveries while the world is unwell: with these waits about 15 minutes."""
 BUG_ATTEMPTS_MAX = 4
 WAIT_FIRST_SECONDS = 0.1
-WAIT_MAX_SECONDS = 30.0
+WAIT_MAX_SECONDS = 2.0
+"""Work goes on within 3 s after whatever it waits for is back, however long that was away."""
 
 POISON = (EnvelopeError, ValidationError, UnknownTypeError, UnknownVersionError)
 """Nothing will make these readable: never retried."""
