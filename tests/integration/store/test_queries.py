@@ -20,8 +20,8 @@ async def filled(reader: Reading, ledger: Ledger, count: int) -> None:
     """Write things of four owners, each with all colours, and wait until they are listed."""
     things = [(f"owner{n // 4 % 4}-{n:05d}", COLOURS[n % 4]) for n in range(count)]
     seq = await ledger.write_all(things)
-    for start in range(0, count, 1_000):
-        await reader.page({}, page=1, page_size=1, min_seq=min(start + 1_000, seq))
+    for start in range(0, count, 250):
+        await reader.page({}, page=1, page_size=1, min_seq=min(start + 250, seq))
 
 
 def by_hand(ledger: Ledger, colour: str | None, owner: str | None) -> list[dict[str, object]]:
