@@ -29,10 +29,10 @@ from infra.clock import SYSTEM
 from infra.ids import new_id
 from infra.log.log import Log
 from services.sample.domain import BARCODE, SAMPLE, SUBMISSION
-from tests.fixtures.sample_house import House, details, entries, sample_house, settled
+from tests.fixtures.sample_house import House, details, entries, sample_house
 
 GRACE_SECONDS = 1.0
-BIG_SECONDS = 60.0
+BIG_SECONDS = 100.0
 """About 5 s on a machine that does nothing else; CI's does."""
 ROWS = TypeAdapter(list[ManifestRow])
 
@@ -237,5 +237,8 @@ async def test_ten_thousand_rows_are_registered_and_taken_back(bus: Bus, house: 
         assert await held(house.connection, row.details.barcode) is None
         assert verify_chain(await log.bodies(SAMPLE, row.sample_id)) == 2
     assert verify_chain(await log.bodies(SUBMISSION, submission)) == 24
-    await settled(house.connection)
+    async with asyncio.timeout(BIG_SECONDS):
+        while await house.connection.head(subjects.EVENTS) < 20_000:
+            await SYSTEM.sleep(0.05)
+    assert await house.connection.head(subjects.EVENTS) == 20_000
     assert await house.connection.head(subjects.DEAD) == 0
