@@ -7,14 +7,35 @@ import json
 from types import ModuleType
 from typing import Any, TypeVar
 
-from contracts import errors, event, lab, notification, sample, storage, template, transaction
+from contracts import (
+    errors,
+    event,
+    lab,
+    notification,
+    saga_events,
+    saga_orders,
+    sample,
+    storage,
+    template,
+    transaction,
+)
 from contracts.errors import Refusal
 from contracts.message import Command, Event, LabEvent, Message, Query
 from contracts.versions import upgrade
 
 T = TypeVar("T")
 
-MODULES: tuple[ModuleType, ...] = (sample, template, storage, notification, event, transaction, lab)
+MODULES: tuple[ModuleType, ...] = (
+    sample,
+    template,
+    storage,
+    notification,
+    event,
+    transaction,
+    saga_events,
+    saga_orders,
+    lab,
+)
 
 
 class UnknownTypeError(ValueError):

@@ -16,6 +16,7 @@ from contracts.types import (
     Page,
     PageNumber,
     PageSize,
+    Reason,
     TransactionId,
     UtcTime,
     Value,
@@ -27,21 +28,59 @@ class TransactionStatus(StrEnum):
     """Where a saga stands."""
 
     RUNNING = "running"
+    AWAITING = "awaiting"
+    """It waits for a signal: for a person, or for something outside the laboratory's services."""
+    PAUSED = "paused"
+    """It stands still by order, and its clocks with it."""
     COMPENSATING = "compensating"
     COMPLETED = "completed"
     COMPENSATED = "compensated"
     """Everything that had been done was undone."""
+    CANCELLED = "cancelled"
+    """As compensated, because somebody asked for it."""
     FAILED = "failed"
     """It can neither finish nor be undone by itself: a person is needed."""
 
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen by itself."""
-        return self in {
-            TransactionStatus.COMPLETED,
-            TransactionStatus.COMPENSATED,
-            TransactionStatus.FAILED,
-        }
+        return self in _ENDED
+
+
+_ENDED = frozenset(
+    {
+        TransactionStatus.COMPLETED,
+        TransactionStatus.COMPENSATED,
+        TransactionStatus.CANCELLED,
+        TransactionStatus.FAILED,
+    }
+)
+
+EndStatus = Literal[
+    TransactionStatus.COMPLETED,
+    TransactionStatus.COMPENSATED,
+    TransactionStatus.CANCELLED,
+    TransactionStatus.FAILED,
+]
+
+
+class OrderKind(StrEnum):
+    """What a person may order a saga to do."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    """Undo what was done and end as cancelled; refused from the pivot on."""
+    COMPENSATE = "compensate"
+    """Undo what was done: of a saga that failed, or completed without a point of no return."""
+    RETRY = "retry"
+    """Ask a stuck step, or a stuck undo, again."""
+    SKIP = "skip"
+    """Go on without a stuck step, or leave undone what a stuck undo would undo."""
+    COMPLETE = "complete"
+    """Take a stuck step, or a stuck undo, as done by hand, with the answer given."""
+    MIGRATE = "migrate"
+    """Go on under another version of the definition, which would have led here too."""
 
 
 class StepStatus(StrEnum):
@@ -49,6 +88,8 @@ class StepStatus(StrEnum):
 
     WAITING = "waiting"
     ASKED = "asked"
+    AWAITING = "awaiting"
+    """Waits for a signal."""
     DONE = "done"
     REFUSED = "refused"
     UNKNOWN = "unknown"
@@ -56,6 +97,8 @@ class StepStatus(StrEnum):
     SKIPPED = "skipped"
     UNDOING = "undoing"
     UNDONE = "undone"
+    LEFT = "left"
+    """Not undone: a person said to leave it."""
     STUCK = "stuck"
     """Neither done nor undone after every retry."""
 
@@ -84,6 +127,20 @@ class StepView(View):
     detail: str | None = None
 
 
+class SignalView(View):
+    """A signal that a transaction waits for."""
+
+    signal: str
+    step: str
+    needs: int
+    """From how many different people."""
+    given_by: list[ActorId]
+    """Who gave it already."""
+    allowed: list[ActorId] | None
+    """Who may; None where whoever has the permission may."""
+    until: UtcTime | None
+
+
 class TransactionView(View):
     """A transaction as it stands."""
 
@@ -100,6 +157,17 @@ class TransactionView(View):
     failure: Failure | None
     result: dict[str, Any]
     """What the steps answered, by step; large parts are references."""
+    awaits: list[SignalView] = Field(default_factory=list[SignalView])
+    """The signals that it waits for."""
+    attributes: dict[str, str] = Field(default_factory=dict[str, str])
+    """What it can be found by, as its definition says."""
+    deadline: UtcTime | None = None
+    due_at: UtcTime | None = None
+    """When the next of its clocks runs out; None while it is paused or has ended."""
+    parent_id: TransactionId | None = None
+    """The transaction that a step of began this one."""
+    forked_from: TransactionId | None = None
+    definition_hash: str = ""
     transitions: int
     seq: int
 
@@ -258,11 +326,55 @@ class TransactionStepEnded(Event, type="transaction.step_ended"):
 
 
 class TransactionCompensating(Event, type="transaction.compensating"):
-    """A step failed: what had been done is being undone."""
+    """A step failed, or somebody cancelled: what had been done is being undone."""
 
     transaction_id: TransactionId
     saga_type: str
     failure: Failure
+    cancelled: bool = False
+    """Whether somebody asked for it: it then ends as cancelled."""
+
+
+class TransactionPaused(Event, type="transaction.paused"):
+    """A process stands still by order: nothing is asked, and no clock runs."""
+
+    transaction_id: TransactionId
+    saga_type: str
+    reason: Reason
+
+
+class TransactionResumed(Event, type="transaction.resumed"):
+    """A paused process goes on, with the time that each clock had left."""
+
+    transaction_id: TransactionId
+    saga_type: str
+    reason: Reason
+
+
+class TransactionOrdered(Event, type="transaction.ordered"):
+    """A person gave an order to a process, by hand; the entry names who."""
+
+    transaction_id: TransactionId
+    saga_type: str
+    order: OrderKind
+    reason: Reason
+    step: str | None = None
+
+
+class TransactionReopened(Event, type="transaction.reopened"):
+    """A process that had ended goes on, by order."""
+
+    transaction_id: TransactionId
+    saga_type: str
+    status: Literal[TransactionStatus.RUNNING, TransactionStatus.COMPENSATING]
+
+
+class TransactionOverdue(Event, type="transaction.overdue"):
+    """A process passed its deadline and can only go forward: somebody should look."""
+
+    transaction_id: TransactionId
+    saga_type: str
+    deadline: UtcTime
 
 
 class TransactionEnded(Event, type="transaction.ended"):
@@ -270,67 +382,8 @@ class TransactionEnded(Event, type="transaction.ended"):
 
     transaction_id: TransactionId
     saga_type: str
-    status: Literal[
-        TransactionStatus.COMPLETED, TransactionStatus.COMPENSATED, TransactionStatus.FAILED
-    ]
+    status: EndStatus
     failure: Failure | None = None
-
-
-class SagaStarted(Event, type="transaction.saga_started", public=False):
-    """A saga began under this definition, with this message."""
-
-    transaction_id: TransactionId
-    definition_hash: str
-    steps: list[str]
-    """Their names, in order."""
-    message_type: str
-    message_version: int
-    message: dict[str, Any]
-
-
-class StepAsked(Event, type="transaction.step_asked", public=False):
-    """A participant was asked to do or undo a step; asked again, it gets the same command id."""
-
-    transaction_id: TransactionId
-    step: str
-    undo: bool
-    command_id: UUID
-    attempt: int
-    """1 for the first time in this direction."""
-    timer: str
-    """The timer that fires at the deadline."""
-    deadline: UtcTime
-
-
-class StepAnswered(Event, type="transaction.step_answered", public=False):
-    """A participant answered: with what it made (`output`), or with why it did not (`failure`)."""
-
-    transaction_id: TransactionId
-    step: str
-    undo: bool
-    command_id: UUID
-    output: dict[str, Any] | None = None
-    failure: Failure | None = None
-
-
-class StepPostponed(Event, type="transaction.step_postponed", public=False):
-    """A step will be asked again after a pause: nobody answered, or the participant was unwell."""
-
-    transaction_id: TransactionId
-    step: str
-    undo: bool
-    detail: str
-    timer: str
-    """The timer that ends the pause."""
-    until: UtcTime
-
-
-class SubmissionClaimed(Event, type="transaction.submission_claimed", public=False):
-    """The content of a manifest belongs to a transaction."""
-
-    content: str
-    transaction_id: TransactionId
-    attempt: int
 
 
 # Refusals
