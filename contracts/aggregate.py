@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel
-
 from contracts import subjects
 from contracts.entry import GENESIS, Entry
 from contracts.errors import Refusal
 from contracts.message import Event
 
-StateT = TypeVar("StateT", bound=BaseModel)
+StateT = TypeVar("StateT")
+"""Anything that pydantic can write and read: a model, a dataclass, a named tuple."""
 
 Decision = Sequence[Event] | Refusal
 Decide = Callable[[StateT | None], Decision]

@@ -17,7 +17,6 @@ from contracts.transaction import (
     StepStatus,
     SubmissionView,
     TransactionStatus,
-    TransactionView,
 )
 from contracts.types import Name, Reason, TransactionId, UtcTime, View
 
@@ -247,6 +246,7 @@ class StartChild(Command[SubmissionView], type="transaction.start_child"):
     """Begin a saga on behalf of a step of another; its end is the step's answer."""
 
     saga_type: Name
+    version: Annotated[int, Field(ge=1)]
     message: dict[str, Any]
 
 

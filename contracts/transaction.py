@@ -359,6 +359,8 @@ class TransactionOrdered(Event, type="transaction.ordered"):
     order: OrderKind
     reason: Reason
     step: str | None = None
+    command_id: UUID | None = None
+    """The command of another saga's step that waits for this one to be undone."""
 
 
 class TransactionReopened(Event, type="transaction.reopened"):
@@ -398,6 +400,68 @@ class TransactionNotFound(
     """The transaction is not known here."""
 
     transaction_id: TransactionId
+
+
+class SignalMissing(
+    Refusal,
+    code="transaction.signal_missing",
+    status=504,
+    says="Nobody sent {signal!r} to step {step} within {within_seconds:g} s.",
+):
+    """A process waited for people, or for something outside, and nothing came."""
+
+    step: str
+    signal: str
+    within_seconds: float
+
+
+class ApprovalDenied(
+    Refusal,
+    code="transaction.approval_denied",
+    status=409,
+    says="{by} denied step {step}: {comment}",
+):
+    """Somebody who was asked said no."""
+
+    step: str
+    by: ActorId
+    comment: str
+
+
+class DeadlinePassed(
+    Refusal,
+    code="transaction.deadline_passed",
+    status=504,
+    says="The process was to be done by {deadline}, and was not.",
+):
+    """A process took longer than its definition allows."""
+
+    deadline: UtcTime
+
+
+class CancelledByOrder(
+    Refusal,
+    code="transaction.cancelled",
+    status=409,
+    says="{by} ended the process: {reason}",
+):
+    """A person had what was done undone."""
+
+    by: ActorId
+    reason: str
+
+
+class ChildUndone(
+    Refusal,
+    code="transaction.child_undone",
+    status=409,
+    says="Transaction {transaction_id}, which carries out this step, ended {ended}: {because}",
+):
+    """The process that a step began undid itself."""
+
+    transaction_id: TransactionId
+    ended: TransactionStatus
+    because: str
 
 
 class StepUnanswered(

@@ -10,7 +10,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import structlog
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 
 from contracts import subjects
 from contracts.aggregate import Aggregate, Loaded, StateT
@@ -24,9 +24,14 @@ SNAPSHOT_EVERY = 200
 
 
 @cache
+def _adapter(state: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(cast("type[Any]", state))
+
+
+@cache
 def _shape(state: Hashable, meaning: int) -> str:
     # Part of the key: a snapshot of another shape or meaning is not found, and not needed.
-    schema = cast("type[BaseModel]", state).model_json_schema()
+    schema = _adapter(state).json_schema()
     return subjects.fingerprint(f"{meaning}:{json.dumps(schema, sort_keys=True)}")
 
 
@@ -51,9 +56,8 @@ class Snapshots:
         if raw is None or not raw.body:
             return None
         document = json.loads(raw.body)
-        state = (
-            kind.state.model_validate(document["state"]) if document["state"] is not None else None
-        )
+        adapter = _adapter(cast("Hashable", kind.state))
+        state = None if document["state"] is None else adapter.validate_python(document["state"])
         return Loaded(
             str(key),
             state,
@@ -65,8 +69,9 @@ class Snapshots:
 
     async def put(self, kind: Aggregate[Any], loaded: Loaded[Any]) -> None:
         """Keep a snapshot; failing to is no failure, the log is complete without it."""
+        adapter = _adapter(cast("Hashable", kind.state))
         document = {
-            "state": loaded.state.model_dump(mode="json") if loaded.state is not None else None,
+            "state": None if loaded.state is None else adapter.dump_python(loaded.state, mode="json"),
             "seq": loaded.seq,
             "number": loaded.number,
             "hash": loaded.hash,

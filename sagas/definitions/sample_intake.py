@@ -5,8 +5,9 @@ from contracts.sample import MarkSamplesStored, RegisterSamples, WithdrawSamples
 from contracts.storage import ConfirmPositions, ReleasePositions, ReservePositions
 from contracts.template import ValidateManifest
 from contracts.transaction import SubmitManifest
-from sagas.engine.definition import PIVOT, QUERY, RETRIABLE, Retry, saga, seconds, step
+from sagas.engine.definition import PIVOT, QUERY, RETRIABLE, Retry
 from sagas.engine.mapping import SAGA_ID, out, start, text
+from sagas.engine.writing import saga, seconds, step
 
 STORED = {
     "template": Template.SUBMISSION_STORED,

@@ -1,7 +1,7 @@
 """What goes into a decision of the machine, and what comes out of it. Nothing is decided here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -9,8 +9,17 @@ from uuid import UUID
 
 from contracts.errors import Refusal
 from contracts.message import Command, Event
-from contracts.transaction import Failure
+from contracts.saga_events import ForkPoint, ParentStep
+from contracts.transaction import ChildUndone, Failure, OrderKind, StepStatus
 from sagas.engine.state import SagaState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reused:
+    """A step that a fork takes over."""
+
+    status: StepStatus
+    output: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +33,11 @@ class Start:
     actor: str
     correlation: str
     cause: str
+    parent: ParentStep | None = None
+    """The step of another saga that it carries out."""
+    forked_from: ForkPoint | None = None
+    reused: Mapping[str, Reused] = field(default_factory=dict[str, Reused])
+    """What a fork takes over, by step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +63,46 @@ class Due:
     cause: str
 
 
-Input = Start | Replied | Due
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signalled:
+    """Somebody, or something outside, said what a saga may wait for."""
+
+    signal: str
+    data: Mapping[str, Any]
+    by: str
+    at: datetime
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The version of a definition that a saga is to go on under."""
+
+    version: int
+    hash: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordered:
+    """A person told a saga what to do; or its parent told it to undo what it did."""
+
+    order: OrderKind
+    reason: str
+    by: str
+    at: datetime
+    cause: str
+    step: str | None = None
+    """For retry, skip and complete; the only stuck one where it is not named."""
+    output: Mapping[str, Any] | None = None
+    """For complete: what the step would have answered."""
+    target: Target | None = None
+    """For migrate; whether the saga would stand alike there is proved by whoever orders it."""
+    command_id: UUID | None = None
+    """The parent's command whose answer is the end of this saga."""
+
+
+Input = Start | Replied | Due | Signalled | Ordered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +129,16 @@ class Timer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParentReply:
+    """The answer of a saga that has ended to the step of another that began it."""
+
+    parent: ParentStep
+    command_id: UUID
+    result: Mapping[str, Any] | None = None
+    refusal: ChildUndone | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
     """What one input leads to. The events are appended first; commands and timers follow."""
 
@@ -86,6 +149,8 @@ class Transition:
     events: tuple[Event, ...]
     commands: tuple[StepCommand, ...]
     timers: tuple[Timer, ...]
+    replies: tuple[ParentReply, ...]
+    """At most one: the end of a saga that is a step of another."""
     state: SagaState
     """The state afterwards: what folding the events gives."""
 
@@ -103,6 +168,8 @@ class Why(StrEnum):
     """The saga has ended, and this answer would have mattered: a person should see it."""
     UNKNOWN = "unknown"
     """There is no such saga, or no such step: a person should see it."""
+    REFUSED = "refused"
+    """An order or a signal that makes no sense where the saga stands: `refusal` says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +179,7 @@ class Ignored:
     why: Why
     detail: str
     again_at: datetime | None = None
+    refusal: Refusal | None = None
 
     @property
     def dead(self) -> bool:

@@ -1,30 +1,24 @@
 """What a saga is: a table of steps, one per line, and nothing that runs.
 
-A definition is plain data, so that it can be hashed, drawn, checked and compared. Making one never
-fails; whether it can work is for `validate.py` to say, and what a saga does next for `machine.py`.
+A definition is plain data, so that it can be hashed, drawn, checked and compared. How one is
+written stands in `writing.py`, whether it can work in `validate.py`, and what a saga does next in
+`machine.py`.
 """
 
 import hashlib
-import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from contracts.message import Command
-from sagas.engine.fields import answer_fields
-from sagas.engine.mapping import (
-    SAGA_ID,
-    SAGA_ID_FIELDS,
-    Fill,
-    FirstOf,
-    Origin,
-    Ref,
-    describe,
-    to_fill,
-)
+from contracts.types import Text, Value
+from sagas.engine.conditions import Condition
+from sagas.engine.mapping import Fill, describe
 
 CommandType = type[Command[Any]]
 
@@ -50,35 +44,56 @@ RETRIABLE: Final = StepKind.RETRIABLE
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often a step is asked in all, and how long the pauses are: each twice the one before."""
+    """How often a step is asked in all, how long the pauses are, and after which failures.
+
+    Each pause is twice the one before, give or take `jitter`. A participant that is unwell or does
+    not answer is asked again; one that refuses is not.
+    """
 
     attempts: int
     backoff_seconds: float = 1.0
     backoff_seconds_max: float = 60.0
+    jitter: float = 0.1
+    """The share of a pause that chance adds or takes, 0 to 1: what failed together comes apart."""
+    also: tuple[str, ...] = ()
+    """Codes of refusals after which the step is asked again all the same."""
+    never: tuple[str, ...] = ()
+    """Codes of failures after which it is not asked again."""
 
-    def pause(self, attempt: int) -> timedelta:
-        """Give the pause after attempt number `attempt` (from 1)."""
+    def pause(self, attempt: int, salt: str) -> timedelta:
+        """Give the pause after attempt number `attempt` (from 1); the same salt, the same pause."""
         doubled = self.backoff_seconds * 2.0 ** min(attempt - 1, 30)
-        return timedelta(seconds=min(doubled, self.backoff_seconds_max))
-
-
-def seconds(number: float) -> timedelta:
-    """Write a deadline: `within=seconds(60)`."""
-    return timedelta(seconds=number)
+        chance = int.from_bytes(hashlib.sha256(salt.encode()).digest()[:4]) / 2**32
+        spread = 1 + self.jitter * (2 * chance - 1)
+        return timedelta(seconds=min(doubled, self.backoff_seconds_max) * spread)
 
 
 NO_DEADLINE: Final = timedelta(0)
 """What `within` is where the definition says nothing."""
-RETRIABLE_WITHIN: Final = seconds(60)
-"""How long one attempt of a retriable step may take unless the definition says otherwise."""
-RETRIES: Final = {
-    QUERY: Retry(3),
-    COMPENSATABLE: Retry(3),
-    PIVOT: Retry(20),
-    RETRIABLE: Retry(50),
-}
-"""How a step of each kind is retried unless the definition says otherwise."""
-UNDO_RETRY: Final = Retry(10)
+
+
+class Approval(Value):
+    """What an approval says."""
+
+    approved: bool
+    comment: Text = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awaited:
+    """A signal that a step waits for."""
+
+    signal: str
+    data: type[BaseModel]
+    """What a signal holds; `Approval` where people are asked."""
+    needs: int
+    """From how many different people."""
+    allowed: Fill | None
+    """Who may send it: a list of actors; None where whoever has the permission may."""
+    not_starter: bool
+    """Whether whoever began the saga may not."""
+    denial_ends: bool
+    """Whether a denied approval is a refusal; else the saga goes on and later steps look at it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,24 +107,35 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One line of a definition."""
+    """One line of a definition: it asks a participant, waits for a signal, or begins a saga."""
 
     name: str
     kind: StepKind
-    ask: CommandType
+    ask: CommandType | None
+    """What a participant is asked; None where a signal is awaited."""
     undo: CommandType | None
     within: timedelta
     """How long one attempt may stay unanswered, there and back."""
     retry: Retry
     undo_retry: Retry
-    optional: bool
-    """Whether the saga completes without it."""
-    given: Mapping[str, object]
-    undo_given: Mapping[str, object]
     place: Place = field(compare=False)
+    optional: bool = False
+    """Whether the saga completes without it."""
+    when: Condition | None = None
+    """Whether it is needed at all; skipped where this does not hold when its turn comes."""
+    idempotent: bool = True
+    """Whether asking again is safe; else silence is never answered with the same order."""
+    probe: CommandType | None = None
+    """Asked what became of the step where nobody answered; it answers `done` and `result`."""
+    awaited: Awaited | None = None
+    saga: "Definition | None" = None
+    """The saga that it begins and waits for."""
+    given: Mapping[str, object] = field(default_factory=dict[str, object])
+    undo_given: Mapping[str, object] = field(default_factory=dict[str, object])
     ask_fills: Mapping[str, Fill] = field(default_factory=dict[str, Fill])
     """What fills each field of the command; set by the saga that the step belongs to."""
     undo_fills: Mapping[str, Fill] = field(default_factory=dict[str, Fill])
+    probe_fills: Mapping[str, Fill] = field(default_factory=dict[str, Fill])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,132 +145,94 @@ class Definition:
     saga_type: str
     version: int
     starts_with: CommandType
-    steps: tuple[Step, ...]
+    stages: tuple[tuple[Step, ...], ...]
+    """One after the other; the steps of a stage are asked at once."""
+    within: timedelta
+    """How long it may take before it turns back; `NO_DEADLINE` where it may take any time."""
+    attributes: Mapping[str, Fill]
+    """What its sagas can be found by."""
     place: Place = field(compare=False)
     hash: str
     """Hexadecimal SHA-256 over everything that decides how its sagas go."""
     by_name: Mapping[str, Step] = field(compare=False)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Every step, in order."""
+        return tuple(step for stage in self.stages for step in stage)
+
+    @property
+    def pivot(self) -> Step | None:
+        """The point of no return, where it has one."""
+        return next((step for step in self.steps if step.kind is StepKind.PIVOT), None)
 
     def under(self, recorded_hash: str) -> "Definition":
         """Give this table under another hash: replay compares what it does, not what it is."""
         return replace(self, hash=recorded_hash)
 
 
-def step(
-    name: str,
+def hash_of(
+    saga_type: str,
     *,
-    ask: CommandType,
-    kind: StepKind = COMPENSATABLE,
-    undo: CommandType | None = None,
-    within: timedelta | None = None,
-    retry: Retry | None = None,
-    undo_retry: Retry = UNDO_RETRY,
-    optional: bool = False,
-    given: Mapping[str, object] | None = None,
-    undo_given: Mapping[str, object] | None = None,
-) -> Step:
-    """Write one line of a definition.
-
-    `given` names what fills fields of the command: constants, `SAGA_ID`, `start("field")`,
-    `out("step.field")`, `text("...", ...)`, and objects of these. Every other field is filled by
-    its name: from the newest earlier answer that has such a field, else from the start message,
-    else (`submission_id`, `transaction_id`) with the saga's id, else it keeps its default.
-    """
-    unsaid = RETRIABLE_WITHIN if kind is RETRIABLE else NO_DEADLINE
-    return Step(
-        name=name,
-        kind=kind,
-        ask=ask,
-        undo=undo,
-        within=unsaid if within is None else within,
-        retry=retry or RETRIES[kind],
-        undo_retry=undo_retry,
-        optional=optional,
-        given=given or {},
-        undo_given=undo_given or {},
-        place=_caller(),
-    )
-
-
-def saga(saga_type: str, *, version: int, starts_with: CommandType) -> Callable[..., Definition]:
-    """Open a definition; the steps follow in a second pair of parentheses."""
-    place = _caller()
-
-    def of(*steps: Step) -> Definition:
-        filled = tuple(
-            replace(
-                one,
-                ask_fills=_fills(one.ask, one.given, steps[:number], starts_with, own=None),
-                undo_fills=_fills(one.undo, one.undo_given, steps[:number], starts_with, own=one),
-            )
-            for number, one in enumerate(steps)
-        )
-        return Definition(
-            saga_type=saga_type,
-            version=version,
-            starts_with=starts_with,
-            steps=filled,
-            place=place,
-            hash=_hash(saga_type, version, starts_with, filled),
-            by_name={one.name: one for one in filled},
-        )
-
-    return of
-
-
-def _fills(
-    command: CommandType | None,
-    given: Mapping[str, object],
-    earlier: Sequence[Step],
+    version: int,
     starts_with: CommandType,
-    *,
-    own: Step | None,
-) -> dict[str, Fill]:
-    """Say what fills each field of a command; fields that keep their default are left out."""
-    fills: dict[str, Fill] = {}
-    for name in command.model_fields if command else ():
-        named = [to_fill(given[name])] if name in given else _by_name(name, earlier, starts_with)
-        if name not in given and own is not None and name in answer_fields(own.ask):
-            # An undo may run without its step's answer, so the next best stays behind it.
-            named.insert(0, Ref(Origin.STEP, own.name, (name,)))
-        if named:
-            fills[name] = named[0] if len(named) == 1 else FirstOf(tuple(named))
-    return fills
-
-
-def _by_name(name: str, earlier: Sequence[Step], starts_with: CommandType) -> list[Fill]:
-    for one in reversed(earlier):
-        # An optional step may have no answer, so nothing relies on it without saying so.
-        if not one.optional and name in answer_fields(one.ask):
-            return [Ref(Origin.STEP, one.name, (name,))]
-    if name in starts_with.model_fields:
-        return [Ref(Origin.START, path=(name,))]
-    return [SAGA_ID] if name in SAGA_ID_FIELDS else []
-
-
-def _hash(saga_type: str, version: int, starts_with: CommandType, steps: Sequence[Step]) -> str:
+    stages: Sequence[Sequence[Step]],
+    within: timedelta,
+    attributes: Mapping[str, Fill],
+) -> str:
+    """Hash everything that decides how sagas go; places and the order of writing do not count."""
     description = {
         "type": saga_type,
         "version": version,
         "starts_with": _describe_command(starts_with),
-        "steps": [_describe_step(one) for one in steps],
+        "within_seconds": within.total_seconds(),
+        "attributes": {name: describe(fill) for name, fill in attributes.items()},
+        "stages": [[dict(_describe_step(step)) for step in stage] for stage in stages],
     }
     canonical = json.dumps(description, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _describe_step(one: Step) -> dict[str, Any]:
+def _describe_step(one: Step) -> Iterator[tuple[str, Any]]:
+    yield "name", one.name
+    yield "kind", one.kind
+    yield "within_seconds", one.within.total_seconds()
+    yield "retry", _describe_retry(one.retry)
+    # What a step does not have is left out, so that a new ability changes no older hash.
+    for word, command, fills in (
+        ("ask", one.ask, one.ask_fills),
+        ("undo", one.undo, one.undo_fills),
+        ("probe", one.probe, one.probe_fills),
+    ):
+        if command is not None:
+            filled = {name: describe(fill) for name, fill in fills.items()}
+            yield word, {"command": _describe_command(command), "fills": filled}
+    if one.undo is not None:
+        yield "undo_retry", _describe_retry(one.undo_retry)
+    yield from _describe_specialities(one)
+
+
+def _describe_specialities(one: Step) -> Iterator[tuple[str, Any]]:
+    if one.optional:
+        yield "optional", True
+    if not one.idempotent:
+        yield "idempotent", False
+    if one.when is not None:
+        yield "when", one.when.describe()
+    if one.saga is not None:
+        yield "saga", [one.saga.saga_type, one.saga.version, one.saga.hash]
+    if one.awaited is not None:
+        yield "awaited", _describe_awaited(one.awaited)
+
+
+def _describe_awaited(awaited: Awaited) -> dict[str, Any]:
     return {
-        "name": one.name,
-        "kind": one.kind,
-        "optional": one.optional,
-        "within_seconds": one.within.total_seconds(),
-        "ask": _describe_command(one.ask),
-        "ask_fills": {name: describe(fill) for name, fill in one.ask_fills.items()},
-        "retry": _describe_retry(one.retry),
-        "undo": None if one.undo is None else _describe_command(one.undo),
-        "undo_fills": {name: describe(fill) for name, fill in one.undo_fills.items()},
-        "undo_retry": _describe_retry(one.undo_retry),
+        "signal": awaited.signal,
+        "data": awaited.data.__name__,
+        "needs": awaited.needs,
+        "allowed": None if awaited.allowed is None else describe(awaited.allowed),
+        "not_starter": awaited.not_starter,
+        "denial_ends": awaited.denial_ends,
     }
 
 
@@ -254,16 +242,11 @@ def _describe_command(command: CommandType) -> list[object]:
     return [command.__name__] if contract is None else [contract.type, contract.version]
 
 
-def _describe_retry(retry: Retry) -> list[float]:
-    return [retry.attempts, retry.backoff_seconds, retry.backoff_seconds_max]
-
-
-def _caller() -> Place:
-    """Say where the definition that is being written stands: two frames up."""
-    frame = inspect.currentframe()
-    for _ in range(2):
-        frame = frame.f_back if frame is not None else None
-    if frame is None:
-        return Place(file="", line=0)
-    module = str(frame.f_globals.get("__name__", ""))
-    return Place(file=f"{module.replace('.', '/')}.py", line=frame.f_lineno)
+def _describe_retry(retry: Retry) -> dict[str, Any]:
+    return {
+        "attempts": retry.attempts,
+        "backoff_seconds": [retry.backoff_seconds, retry.backoff_seconds_max],
+        "jitter": retry.jitter,
+        "also": sorted(retry.also),
+        "never": sorted(retry.never),
+    }

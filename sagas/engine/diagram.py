@@ -60,5 +60,6 @@ def _flowchart(definition: Definition) -> Iterator[str]:
 def _node(step: Step) -> str:
     opening, closing = _SHAPES[step.kind]
     remark = ", optional" if step.optional else ""
-    label = f'"{step.name}<br/>{step.ask.contract.type}<br/>{step.kind}{remark}"'
+    asked = step.ask.contract.type if step.ask is not None else "signal"
+    label = f'"{step.name}<br/>{asked}<br/>{step.kind}{remark}"'
     return f"    {step.name}{opening}{label}{closing}"

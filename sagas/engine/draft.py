@@ -3,33 +3,74 @@
 Which of these is done, and when, is the machine's to decide; nothing branches on outcomes here.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Final, cast
+from uuid import UUID
 
 from contracts.message import Event
-from contracts.transaction import (
-    Failure,
+from contracts.saga_events import (
+    SagaMigrated,
     SagaStarted,
     StepAnswered,
     StepAsked,
+    StepAwaiting,
     StepPostponed,
+    StepReused,
+    StepSignalled,
+    TimersRearmed,
+)
+from contracts.transaction import (
+    ChildUndone,
+    EndStatus,
+    Failure,
     StepStatus,
     TransactionCompensating,
     TransactionEnded,
+    TransactionOrdered,
+    TransactionOverdue,
+    TransactionPaused,
+    TransactionReopened,
+    TransactionResumed,
     TransactionStarted,
     TransactionStatus,
     TransactionStepEnded,
 )
 from contracts.types import TransactionId, derive_id
-from sagas.engine.decision import Input, Replied, Start, StepCommand, Timer, Transition
-from sagas.engine.definition import Definition, Step
-from sagas.engine.mapping import evaluate_all
+from sagas.engine.decision import (
+    Input,
+    Ordered,
+    ParentReply,
+    Replied,
+    Signalled,
+    Start,
+    StepCommand,
+    Target,
+    Timer,
+    Transition,
+)
+from sagas.engine.definition import NO_DEADLINE, CommandType, Definition, Step
+from sagas.engine.mapping import MISSING, Fill, evaluate, evaluate_all
 from sagas.engine.state import SagaState, StepState, evolve
 
-Ended = Literal[
-    TransactionStatus.COMPLETED, TransactionStatus.COMPENSATED, TransactionStatus.FAILED
-]
+SAGA_TIMER: Final = ""
+"""The step that the timer of the whole saga belongs to."""
+
+
+def child_id(command_id: UUID) -> TransactionId:
+    """Name the saga that a command of another begins: the same command, the same saga."""
+    return TransactionId(derive_id(command_id, "child"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepAsking:
+    """How a participant is asked."""
+
+    command_id: UUID
+    attempt: int
+    undo: bool = False
+    probe: bool = False
 
 
 @dataclass(slots=True)
@@ -43,6 +84,7 @@ class Draft:
     events: list[Event] = field(default_factory=list[Event])
     commands: list[StepCommand] = field(default_factory=list[StepCommand])
     timers: list[Timer] = field(default_factory=list[Timer])
+    replies: list[ParentReply] = field(default_factory=list[ParentReply])
 
     @property
     def at(self) -> datetime:
@@ -83,41 +125,107 @@ class Draft:
             events=tuple(self.events),
             commands=tuple(self.commands),
             timers=tuple(self.timers),
+            replies=tuple(self.replies),
             state=self.state,
         )
 
+    @property
+    def paused(self) -> bool:
+        """Whether the saga stands still by order."""
+        return self.state.status is TransactionStatus.PAUSED
+
+    # Steps
+
     def ask(self, step: Step, *, undo: bool, anew: bool = False) -> None:
         """Send a step's command; under its old id where that is still awaited, unless `anew`."""
-        command = step.undo if undo else step.ask
-        if command is None:
-            raise AssertionError(f"step {step.name} is undone, and it has no undo")
+        if step.awaited is not None:
+            self.listen(step)
+            return
         stands = self.step(step.name)
         going_on = stands.status is (StepStatus.UNDOING if undo else StepStatus.ASKED) and not anew
         number = len(stands.undone_by if undo else stands.asked) + 1
         command_id = stands.command_id if going_on else None
         if command_id is None:
             command_id = derive_id(self.saga_id, step.name, "undo" if undo else "do", number)
+        attempt = stands.attempts + 1 if going_on else 1
+        if undo and step.saga is not None:
+            data: Mapping[str, Any] = {"transaction_id": str(child_id(stands.asked[-1]))}
+        else:
+            data = evaluate_all(step.undo_fills if undo else step.ask_fills, self.state)
+        command = step.undo if undo else step.ask
+        asking = StepAsking(command_id=command_id, attempt=attempt, undo=undo)
+        self._send(step, command, data, asking)
+
+    def probe(self, step: Step) -> None:
+        """Ask what became of a step that nobody answered."""
+        number = self.step(step.name).probes + 1
+        command_id = derive_id(self.saga_id, step.name, "probe", number)
+        attempt = self.step(step.name).attempts
+        data = evaluate_all(step.probe_fills, self.state)
+        asking = StepAsking(command_id=command_id, attempt=attempt, probe=True)
+        self._send(step, step.probe, data, asking)
+
+    def _send(
+        self,
+        step: Step,
+        command: CommandType | None,
+        data: Mapping[str, Any],
+        asking: StepAsking,
+    ) -> None:
+        if command is None:
+            raise AssertionError(f"step {step.name} has no such command, and it is asked for it")
         timer = self._arm(step, step.within)
         self._emit(
             StepAsked(
                 transaction_id=self.saga_id,
                 step=step.name,
-                undo=undo,
-                command_id=command_id,
-                attempt=stands.attempts + 1 if going_on else 1,
+                undo=asking.undo,
+                command_id=asking.command_id,
+                attempt=asking.attempt,
                 timer=timer.name,
                 deadline=timer.due_at,
+                probe=asking.probe,
             )
         )
         self.commands.append(
             StepCommand(
                 step=step.name,
-                undo=undo,
-                command_id=command_id,
+                undo=asking.undo,
+                command_id=asking.command_id,
                 type=command.contract.type,
                 version=command.contract.version,
-                data=evaluate_all(step.undo_fills if undo else step.ask_fills, self.state),
+                data=data,
                 deadline=timer.due_at,
+            )
+        )
+
+    def listen(self, step: Step) -> None:
+        """Wait for a step's signal."""
+        if step.awaited is None:
+            raise AssertionError(f"step {step.name} waits for no signal")
+        timer = self._arm(step, step.within)
+        self._emit(
+            StepAwaiting(
+                transaction_id=self.saga_id,
+                step=step.name,
+                signal=step.awaited.signal,
+                needs=step.awaited.needs,
+                allowed=_actors(step.awaited.allowed, self.state),
+                timer=timer.name,
+                deadline=timer.due_at,
+            )
+        )
+
+    def signalled(self, step: Step, given: Signalled, *, agrees: bool) -> None:
+        """Record a signal as it came."""
+        self._emit(
+            StepSignalled(
+                transaction_id=self.saga_id,
+                step=step.name,
+                signal=given.signal,
+                by=given.by,
+                data=dict(given.data),
+                agrees=agrees,
             )
         )
 
@@ -148,6 +256,19 @@ class Draft:
             )
         )
 
+    def answered_by_hand(self, step: Step, output: Mapping[str, Any]) -> None:
+        """Record what a person says that a step would have answered."""
+        asked = self.step(step.name).asked
+        self._emit(
+            StepAnswered(
+                transaction_id=self.saga_id,
+                step=step.name,
+                undo=False,
+                command_id=asked[-1] if asked else self.saga_id,
+                output=dict(output),
+            )
+        )
+
     def end_step(self, step: Step, status: StepStatus, detail: str | None = None) -> None:
         """Say that nothing more is awaited of a step."""
         self._emit(
@@ -160,18 +281,21 @@ class Draft:
             )
         )
 
-    def turn_back(self, failure: Failure) -> None:
+    # The whole saga
+
+    def turn_back(self, failure: Failure, *, cancelled: bool = False) -> None:
         """Say that the saga goes back from here, and why."""
         self._emit(
             TransactionCompensating(
                 transaction_id=self.saga_id,
                 saga_type=self.definition.saga_type,
                 failure=failure,
+                cancelled=cancelled,
             )
         )
 
-    def end(self, status: Ended, failure: Failure | None = None) -> None:
-        """Say that the saga has ended."""
+    def end(self, status: EndStatus, failure: Failure | None = None) -> None:
+        """Say that the saga has ended; a saga that is a step of another answers it."""
         self._emit(
             TransactionEnded(
                 transaction_id=self.saga_id,
@@ -180,6 +304,115 @@ class Draft:
                 failure=failure,
             )
         )
+        self.reply_to_parent()
+
+    def reply_to_parent(self) -> None:
+        """Answer the step of another saga that this one carries out, once it surely ended."""
+        parent, status = self.state.parent, self.state.status
+        if parent is None or not status.ended or status is TransactionStatus.FAILED:
+            # Of a saga that a person must look at, neither outcome is true yet.
+            return
+        if status is TransactionStatus.COMPLETED:
+            outputs = {
+                name: step.output
+                for name, step in self.state.steps.items()
+                if step.output is not None
+            }
+            result: dict[str, Any] = {"transaction_id": str(self.saga_id), "steps": outputs}
+            reply = ParentReply(parent=parent, command_id=parent.command_id, result=result)
+        elif self.state.undo_command is not None:
+            reply = ParentReply(parent=parent, command_id=self.state.undo_command, result={})
+        else:
+            refusal = ChildUndone(
+                transaction_id=self.saga_id,
+                ended=status,
+                because=self.state.failure.detail if self.state.failure else "",
+            )
+            reply = ParentReply(parent=parent, command_id=parent.command_id, refusal=refusal)
+        self.replies.append(reply)
+
+    def ordered(self, given: Ordered, step: str | None = None) -> None:
+        """Record an order as it was given."""
+        self._emit(
+            TransactionOrdered(
+                transaction_id=self.saga_id,
+                saga_type=self.definition.saga_type,
+                order=given.order,
+                reason=given.reason,
+                step=step,
+                command_id=given.command_id,
+            )
+        )
+
+    def pause(self, reason: str) -> None:
+        """Say that the saga stands still."""
+        self._emit(
+            TransactionPaused(
+                transaction_id=self.saga_id, saga_type=self.definition.saga_type, reason=reason
+            )
+        )
+
+    def resume(self, reason: str) -> None:
+        """Say that the saga goes on, and let every clock run for the time that it had left."""
+        paused_at = self.state.paused_at or self.at
+        self._emit(
+            TransactionResumed(
+                transaction_id=self.saga_id, saga_type=self.definition.saga_type, reason=reason
+            )
+        )
+        timers: list[tuple[str, Timer]] = []
+        for name, stands in self.state.steps.items():
+            if stands.timer is not None and stands.due_at is not None:
+                timer = f"{name}.{stands.timers + 1}"
+                timers.append((name, self._later(timer, stands.due_at, paused_at)))
+        if self.state.timer is not None and self.state.deadline is not None:
+            timer = f"{SAGA_TIMER}.{self.state.timers + 1}"
+            timers.append((SAGA_TIMER, self._later(timer, self.state.deadline, paused_at)))
+        if timers:
+            self.timers.extend(timer for _, timer in timers)
+            self._emit(
+                TimersRearmed(
+                    transaction_id=self.saga_id,
+                    timers={name: timer.name for name, timer in timers},
+                    due_at={name: timer.due_at for name, timer in timers},
+                )
+            )
+
+    def reopen(self) -> None:
+        """Say that a saga that had ended goes on in the direction that it had."""
+        self._emit(
+            TransactionReopened(
+                transaction_id=self.saga_id,
+                saga_type=self.definition.saga_type,
+                status=TransactionStatus.COMPENSATING
+                if self.state.back
+                else TransactionStatus.RUNNING,
+            )
+        )
+
+    def overdue(self, deadline: datetime) -> None:
+        """Say that the saga passed its deadline and goes on all the same."""
+        self._emit(
+            TransactionOverdue(
+                transaction_id=self.saga_id,
+                saga_type=self.definition.saga_type,
+                deadline=deadline,
+            )
+        )
+
+    def migrate(self, target: Target) -> None:
+        """Say that the saga goes on under another version."""
+        self._emit(
+            SagaMigrated(
+                transaction_id=self.saga_id,
+                definition_version=target.version,
+                definition_hash=target.hash,
+                steps=list(target.steps),
+            )
+        )
+
+    def _later(self, name: str, due_at: datetime, paused_at: datetime) -> Timer:
+        return Timer(name=name, due_at=self.at + max(due_at - paused_at, timedelta(0)))
 
     def _arm(self, step: Step, wait: timedelta) -> Timer:
         number = self.step(step.name).timers + 1
@@ -201,6 +434,9 @@ def begin(definition: Definition, given: Start) -> Draft:
         saga_type=definition.saga_type,
         definition_version=definition.version,
     )
+    timer: Timer | None = None
+    if definition.within != NO_DEADLINE:
+        timer = Timer(name=f"{SAGA_TIMER}.1", due_at=given.at + definition.within)
     opened = SagaStarted(
         transaction_id=saga_id,
         definition_hash=definition.hash,
@@ -208,8 +444,53 @@ def begin(definition: Definition, given: Start) -> Draft:
         message_type=contract.type,
         message_version=contract.version,
         message=dict(given.message),
+        attributes=_attributes(definition, given),
+        parent=given.parent,
+        forked_from=given.forked_from,
+        timer=timer.name if timer else None,
+        deadline=timer.due_at if timer else None,
     )
-    state = evolve(evolve(None, started, given), opened, given)
+    events: list[Event] = [started, opened]
+    events += [
+        StepReused(transaction_id=saga_id, step=name, status=one.status, output=_dict(one.output))
+        for name, one in given.reused.items()
+    ]
+    state: SagaState | None = None
+    for event in events:
+        state = evolve(state, event, given)
     if state is None:
         raise AssertionError("a saga that has started has a state")
-    return Draft(definition, given, state, events=[started, opened])
+    return Draft(definition, given, state, events=events, timers=[timer] if timer else [])
+
+
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """What attributes are taken from: the start message, before there is a state."""
+
+    saga_id: UUID
+    message: Mapping[str, Any]
+
+    def output(self, step: str) -> None:
+        """No step has answered yet."""
+
+
+def _attributes(definition: Definition, given: Start) -> dict[str, str]:
+    known = _Beginning(given.saga_id, given.message)
+    found = ((name, evaluate(fill, known)) for name, fill in definition.attributes.items())
+    return {name: str(value) for name, value in found if value is not MISSING and value is not None}
+
+
+def _actors(allowed: Fill | None, state: SagaState) -> list[str] | None:
+    if allowed is None:
+        return None
+    found = evaluate(allowed, state)
+    # Where nobody is named, nobody may: an approval is never open to all by mistake.
+    return [str(actor) for actor in cast("Iterable[object]", found)] if _is_list(found) else []
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _dict(output: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if output is None else dict(output)

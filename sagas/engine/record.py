@@ -4,15 +4,36 @@ Large parts (start message, answers) stand once, in the events; `effects` holds 
 appended here: the caller makes the entry of the events and the effects.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from contracts.entry import Entry
 from contracts.message import Event
-from contracts.transaction import SagaStarted, StepAnswered
-from sagas.engine.decision import Due, Input, Replied, Start, StepCommand, Timer, Transition
+from contracts.saga_events import (
+    ParentStep,
+    SagaMigrated,
+    SagaStarted,
+    StepAnswered,
+    StepReused,
+    StepSignalled,
+)
+from contracts.transaction import ChildUndone, TransactionOrdered
+from sagas.engine.decision import (
+    Due,
+    Input,
+    Ordered,
+    ParentReply,
+    Replied,
+    Reused,
+    Signalled,
+    Start,
+    StepCommand,
+    Target,
+    Timer,
+    Transition,
+)
 
 EventT = TypeVar("EventT", bound=Event)
 
@@ -37,6 +58,8 @@ def to_entry_parts(transition: Transition) -> tuple[tuple[Event, ...], dict[str,
         "commands": [describe_command(command) for command in transition.commands],
         "timers": [describe_timer(timer) for timer in transition.timers],
     }
+    if transition.replies:
+        effects["replies"] = [describe_reply(reply) for reply in transition.replies]
     return transition.events, effects
 
 
@@ -56,6 +79,16 @@ def describe_command(command: StepCommand) -> dict[str, Any]:
 def describe_timer(timer: Timer) -> dict[str, Any]:
     """Write a timer as JSON."""
     return {"name": timer.name, "due_at": timer.due_at.isoformat()}
+
+
+def describe_reply(reply: ParentReply) -> dict[str, Any]:
+    """Write the answer to another saga's step as JSON."""
+    return {
+        "parent": reply.parent.model_dump(mode="json"),
+        "command_id": str(reply.command_id),
+        "result": reply.result,
+        "refusal": reply.refusal.model_dump(mode="json") if reply.refusal else None,
+    }
 
 
 def read_commands(effects: Mapping[str, Any]) -> tuple[StepCommand, ...]:
@@ -82,6 +115,19 @@ def read_timers(effects: Mapping[str, Any]) -> tuple[Timer, ...]:
     )
 
 
+def read_replies(effects: Mapping[str, Any]) -> tuple[ParentReply, ...]:
+    """Read the answers to another saga's step, to send them again."""
+    return tuple(
+        ParentReply(
+            parent=ParentStep.model_validate(one["parent"]),
+            command_id=UUID(one["command_id"]),
+            result=one["result"],
+            refusal=ChildUndone.model_validate(one["refusal"]) if one["refusal"] else None,
+        )
+        for one in effects.get("replies", ())
+    )
+
+
 def read_input(entry: Entry) -> Input:
     """Read what an entry was decided on.
 
@@ -89,34 +135,85 @@ def read_input(entry: Entry) -> Input:
         UnreadableInputError: the entry is no transition of a saga, or lacks the input's events.
     """
     recorded: Mapping[str, Any] = entry.effects.get("input", {})
-    match recorded.get("kind"):
-        case "start":
-            began = _event(entry, SagaStarted)
-            return Start(
-                saga_id=began.transaction_id,
-                message=began.message,
-                at=entry.at,
-                actor=entry.actor,
-                correlation=entry.correlation,
-                cause=entry.cause,
-            )
-        case "replied":
-            answer = _event(entry, StepAnswered)
-            return Replied(
-                step=answer.step,
-                command_id=answer.command_id,
-                at=entry.at,
-                cause=entry.cause,
-                result=answer.output,
-                failure=answer.failure,
-            )
-        case "due":
-            return Due(name=recorded["name"], at=entry.at, cause=entry.cause)
-        case kind:
-            raise UnreadableInputError(
-                f"entry {entry.number} was decided on an input of kind {kind!r}, "
-                "which is none of start, replied, due"
-            )
+    reader = _READERS.get(str(recorded.get("kind")))
+    if reader is None:
+        raise UnreadableInputError(
+            f"entry {entry.number} was decided on an input of kind {recorded.get('kind')!r}, "
+            f"which is none of {', '.join(_READERS)}"
+        )
+    return reader(entry, recorded)
+
+
+def _read_start(entry: Entry, _recorded: Mapping[str, Any]) -> Start:
+    began = _event(entry, SagaStarted)
+    return Start(
+        saga_id=began.transaction_id,
+        message=began.message,
+        at=entry.at,
+        actor=entry.actor,
+        correlation=entry.correlation,
+        cause=entry.cause,
+        parent=began.parent,
+        forked_from=began.forked_from,
+        reused={
+            event.step: Reused(status=event.status, output=event.output)
+            for event in entry.events
+            if isinstance(event, StepReused)
+        },
+    )
+
+
+def _read_reply(entry: Entry, _recorded: Mapping[str, Any]) -> Replied:
+    answer = _event(entry, StepAnswered)
+    return Replied(
+        step=answer.step,
+        command_id=answer.command_id,
+        at=entry.at,
+        cause=entry.cause,
+        result=answer.output,
+        failure=answer.failure,
+    )
+
+
+def _read_due(entry: Entry, recorded: Mapping[str, Any]) -> Due:
+    return Due(name=recorded["name"], at=entry.at, cause=entry.cause)
+
+
+def _read_signal(entry: Entry, _recorded: Mapping[str, Any]) -> Signalled:
+    told = _event(entry, StepSignalled)
+    return Signalled(signal=told.signal, data=told.data, by=told.by, at=entry.at, cause=entry.cause)
+
+
+def _read_order(entry: Entry, recorded: Mapping[str, Any]) -> Ordered:
+    told = _event(entry, TransactionOrdered)
+    output = next((e.output for e in entry.events if isinstance(e, StepAnswered)), None)
+    migrated = next((e for e in entry.events if isinstance(e, SagaMigrated)), None)
+    return Ordered(
+        order=told.order,
+        reason=told.reason,
+        by=recorded["by"],
+        at=entry.at,
+        cause=entry.cause,
+        step=told.step,
+        output=output,
+        target=None
+        if migrated is None
+        else Target(
+            version=migrated.definition_version,
+            hash=migrated.definition_hash,
+            steps=tuple(migrated.steps),
+        ),
+        command_id=told.command_id,
+    )
+
+
+_READERS: Final[Mapping[str, Callable[[Entry, Mapping[str, Any]], Input]]] = {
+    "start": _read_start,
+    "replied": _read_reply,
+    "due": _read_due,
+    "signalled": _read_signal,
+    "ordered": _read_order,
+}
 
 
 def _describe_input(given: Input) -> dict[str, Any]:
@@ -127,6 +224,10 @@ def _describe_input(given: Input) -> dict[str, Any]:
             return {"kind": "replied", "step": given.step, "command_id": str(given.command_id)}
         case Due():
             return {"kind": "due", "name": given.name}
+        case Signalled():
+            return {"kind": "signalled", "signal": given.signal}
+        case Ordered():
+            return {"kind": "ordered", "order": given.order, "by": given.by}
 
 
 def _event(entry: Entry, kind: type[EventT]) -> EventT:

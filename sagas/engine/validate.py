@@ -169,12 +169,14 @@ def _bound_faults(_definition: Definition, _number: int, step: Step) -> Iterator
 
 def _ask_faults(definition: Definition, number: int, step: Step) -> Iterator[Fault]:
     available = {one.name: one for one in definition.steps[:number]}
+    if step.ask is None or step.saga is not None:
+        return
     sources = _Sources(definition, available)
     yield from sources.faults(step, step.ask, step.given, step.ask_fills, where="given")
 
 
 def _undo_faults(definition: Definition, number: int, step: Step) -> Iterator[Fault]:
-    if step.undo is None:
+    if step.undo is None or step.saga is not None:
         return
     available = {one.name: one for one in definition.steps[: number + 1]}
     sources = _Sources(definition, available)
@@ -287,7 +289,7 @@ class _Sources:
         step = self.available[ref.step]
         if step.optional:
             return "that step is optional and may have no answer."
-        return answer_fields(step.ask)
+        return answer_fields(step.ask) if step.ask is not None else {}
 
     def _readable(self) -> list[str]:
         return ["start", *(name for name, step in self.available.items() if not step.optional)]

@@ -4,21 +4,31 @@ It reads what was decided and decides nothing.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from contracts.entry import Entry
 from contracts.message import Event
-from contracts.transaction import StepView, TransactionView, TransitionView
+from contracts.transaction import (
+    SignalView,
+    StepStatus,
+    StepView,
+    TransactionStatus,
+    TransactionView,
+    TransitionView,
+)
 from contracts.types import TransactionId
 from sagas.engine.state import SagaState, StepState, evolve
 
 
 def view(state: SagaState, *, seq: int, transitions: int) -> TransactionView:
     """Show where a saga stands; `seq` is the stream sequence of its newest entry."""
+    paused_or_ended = state.status is TransactionStatus.PAUSED or state.status.ended
     return TransactionView(
         transaction_id=TransactionId(state.saga_id),
         saga_type=state.saga_type,
         definition_version=state.version,
-        status=state.status,
+        definition_hash=state.definition_hash,
+        status=shown_status(state),
         steps=[_step_view(name, step) for name, step in state.steps.items()],
         actor=state.actor,
         correlation=state.correlation,
@@ -27,8 +37,44 @@ def view(state: SagaState, *, seq: int, transitions: int) -> TransactionView:
         ended_at=state.ended_at,
         failure=state.failure,
         result={name: step.output for name, step in state.steps.items() if step.output is not None},
+        awaits=[
+            _signal_view(name, step)
+            for name, step in state.steps.items()
+            if step.status is StepStatus.AWAITING
+        ],
+        attributes=state.attributes,
+        deadline=state.deadline,
+        due_at=None if paused_or_ended else _due_at(state),
+        parent_id=state.parent.transaction_id if state.parent else None,
+        forked_from=state.forked_from.transaction_id if state.forked_from else None,
         transitions=transitions,
         seq=seq,
+    )
+
+
+def shown_status(state: SagaState) -> TransactionStatus:
+    """Say how a saga stands, as people see it: `awaiting` where it waits for signals alone."""
+    awaited = {step.status for step in state.steps.values() if step.outstanding}
+    if state.status is TransactionStatus.RUNNING and awaited == {StepStatus.AWAITING}:
+        return TransactionStatus.AWAITING
+    return state.status
+
+
+def _due_at(state: SagaState) -> datetime | None:
+    times = [step.due_at for step in state.steps.values() if step.due_at is not None]
+    if state.timer is not None and state.deadline is not None:
+        times.append(state.deadline)
+    return min(times, default=None)
+
+
+def _signal_view(name: str, step: StepState) -> SignalView:
+    return SignalView(
+        signal=step.signal or "",
+        step=name,
+        needs=step.needs,
+        given_by=list(step.given_by),
+        allowed=None if step.allowed is None else list(step.allowed),
+        until=step.due_at,
     )
 
 
@@ -65,7 +111,7 @@ def _transition_view(entry: Entry, state: SagaState) -> TransitionView:
         events=[_event_view(event) for event in entry.events],
         commands=list(entry.effects.get("commands", ())),
         timers=list(entry.effects.get("timers", ())),
-        status=state.status,
+        status=shown_status(state),
         trace_id=_trace_id(entry.traceparent),
         hash=entry.hash,
     )

@@ -13,7 +13,7 @@ from contracts.message import Event
 from sagas.engine.decision import Ignored, Transition
 from sagas.engine.definition import Definition
 from sagas.engine.record import to_entry_parts
-from sagas.engine.state import SagaState, evolve
+from sagas.engine.state import SagaState, describe_state, evolve
 
 Json = dict[str, Any]
 
@@ -71,7 +71,7 @@ def difference(
         seq=entry.seq,
         expected=expected,
         produced=outcome,
-        state_diff=_diff(_dump(recorded_state), _dump(after)),
+        state_diff=_diff(describe_state(recorded_state), describe_state(after)),
         file=place.file,
         line=place.line,
     )
@@ -121,10 +121,6 @@ def _steps_of(part: Json) -> Iterator[str]:
             yield name
     if "due_at" in part:
         yield part["name"].rpartition(".")[0]
-
-
-def _dump(state: SagaState | None) -> Json:
-    return {} if state is None else state.model_dump(mode="json")
 
 
 def _diff(expected: object, produced: object, path: str = "") -> list[Json]:

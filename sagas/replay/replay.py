@@ -15,7 +15,13 @@ from sagas.definitions import find
 from sagas.engine.decision import Ignored, Transition
 from sagas.engine.definition import Definition
 from sagas.engine.machine import decide
-from sagas.engine.record import UnreadableInputError, read_commands, read_input, read_timers
+from sagas.engine.record import (
+    UnreadableInputError,
+    read_commands,
+    read_input,
+    read_replies,
+    read_timers,
+)
 from sagas.engine.state import SagaState
 from sagas.replay.difference import Divergence, difference, wordless
 
@@ -111,5 +117,6 @@ def _is_same(entry: Entry, produced: Transition) -> bool:
     return (
         read_commands(entry.effects) == produced.commands
         and read_timers(entry.effects) == produced.timers
+        and read_replies(entry.effects) == produced.replies
         and (entry.events == produced.events or wordless(entry.events) == wordless(produced.events))
     )

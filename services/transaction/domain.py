@@ -13,7 +13,8 @@ from contracts import subjects
 from contracts.aggregate import Aggregate
 from contracts.entry import Entry
 from contracts.message import Event
-from contracts.transaction import SubmissionClaimed, SubmitManifest, TransactionStatus
+from contracts.saga_events import SubmissionClaimed
+from contracts.transaction import SubmitManifest, TransactionStatus
 from contracts.types import TransactionId, View
 from sagas.engine.state import SagaState, evolve
 

@@ -7,20 +7,13 @@ import pytest
 
 from contracts.storage import ConfirmPositions, ReservePositions
 from sagas.definitions import SAMPLE_INTAKE
-from sagas.engine.definition import (
-    RETRIABLE,
-    RETRIABLE_WITHIN,
-    Retry,
-    Step,
-    saga,
-    seconds,
-    step,
-)
+from sagas.engine.definition import RETRIABLE, Retry, Step
 from sagas.engine.diagram import draw_definition, draw_saga
 from sagas.engine.mapping import SAGA_ID, Const, FirstOf, out, start, text
+from sagas.engine.writing import RETRIABLE_WITHIN, saga, seconds, step
 from tests.sagas.chronicle import Chronicle
 
-INTAKE_HASH = "ae52e4c609437cc58c0b3d6062b2e09a73e56a18a9f4b710807b316e8269804b"
+INTAKE_HASH = "6c75d03aefdf36cbf75d44d32c3f56a4bd82b6e29042088353151d81b8473f2b"
 
 
 def hash_with(**changed: object) -> str:
@@ -92,8 +85,19 @@ def test_a_field_that_nothing_fills_keeps_its_default() -> None:
 
 def test_the_pauses_of_a_retry_double_up_to_their_bound() -> None:
     """Attempt 7 would wait 64 s and waits 60; attempt 1000 does not overflow."""
-    retry = Retry(1_000)
-    assert [retry.pause(n).total_seconds() for n in (1, 2, 3, 7, 1_000)] == [1, 2, 4, 60, 60]
+    retry = Retry(1_000, jitter=0)
+    pauses = [retry.pause(n, "salt").total_seconds() for n in (1, 2, 3, 7, 1_000)]
+    assert pauses == [1, 2, 4, 60, 60]
+
+
+def test_what_failed_together_comes_apart() -> None:
+    """Pauses differ by chance within their jitter, and the same salt gives the same pause."""
+    retry = Retry(3, backoff_seconds=10, jitter=0.2)
+    pauses = [retry.pause(1, str(n)).total_seconds() for n in range(200)]
+    assert all(8 <= pause <= 12 for pause in pauses)
+    assert min(pauses) < 8.5
+    assert max(pauses) > 11.5
+    assert retry.pause(1, "7") == retry.pause(1, "7")
 
 
 def test_only_a_retriable_step_has_a_deadline_of_itself() -> None:

@@ -8,7 +8,8 @@ import pytest
 from contracts.sample import MarkSamplesStored, RegisterSamples, WithdrawSamples
 from contracts.storage import ConfirmPositions, ReleasePositions, ReservePositions
 from contracts.transaction import SubmitManifest, TransactionStatus
-from sagas.engine.definition import PIVOT, RETRIABLE, Definition, Retry, saga, seconds, step
+from sagas.engine.definition import PIVOT, RETRIABLE, Definition, Retry
+from sagas.engine.writing import saga, seconds, step
 from tests.sagas.chronicle import ROWS
 from tests.sagas.world import Fault, Guard, World
 

@@ -12,8 +12,9 @@ from contracts.errors import NotFound
 from contracts.storage import ConfirmPositions
 from sagas.definitions import SAMPLE_INTAKE
 from sagas.definitions.sample_intake import STORED
-from sagas.engine.definition import PIVOT, Definition, Retry, saga, seconds, step
+from sagas.engine.definition import PIVOT, Definition, Retry
 from sagas.engine.mapping import out
+from sagas.engine.writing import saga, seconds, step
 from sagas.replay.replay import replay
 from tests.sagas.chronicle import Chronicle
 

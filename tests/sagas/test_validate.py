@@ -12,20 +12,11 @@ from contracts.template import ValidateManifest
 from contracts.transaction import SubmitManifest
 from contracts.types import View
 from sagas.definitions import ALL, UnknownDefinitionError, find
-from sagas.engine.definition import (
-    PIVOT,
-    QUERY,
-    RETRIABLE,
-    Definition,
-    Retry,
-    Step,
-    saga,
-    seconds,
-    step,
-)
+from sagas.engine.definition import PIVOT, QUERY, RETRIABLE, Definition, Retry, Step
 from sagas.engine.fields import fits
 from sagas.engine.mapping import SAGA_ID, out, start, text
 from sagas.engine.validate import InvalidDefinitionError, checked, validate
+from sagas.engine.writing import saga, seconds, step
 
 
 class Unlisted(Command[View]):
