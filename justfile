@@ -32,6 +32,11 @@ tracseq *args:
 bench NAME *args:
     @exec python -m bench "$@"
 
+[doc("Run the saga engine through seeded trouble: `simulate --seed 7 --sagas 100000`, `--exhaustive`")]
+[group("check")]
+simulate *args:
+    @exec python -m tests.simulation "$@"
+
 [doc("Run the tests, two processes beside each other: `test tests/contracts -k golden`")]
 [group("check")]
 test *args:
@@ -71,3 +76,9 @@ contracts-export *args:
 lock *args:
     uv pip compile pyproject.toml --extra embedded --group dev --generate-hashes \
         -o requirements.lock --python-version 3.11 "$@"
+
+[doc("Resolve what the saga benches compare with anew into requirements-bench.lock (needs uv on PATH)")]
+[group("change")]
+lock-peers *args:
+    uv pip compile --group peers --generate-hashes \
+        -o requirements-bench.lock --python-version 3.11 "$@"

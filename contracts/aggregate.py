@@ -57,6 +57,15 @@ class Loaded(Generic[StateT]):
     hash: str = GENESIS
     causes: tuple[str, ...] = ()
     """The newest causes, at most `CAUSES_MAX`."""
+    seqs: tuple[int, ...] = ()
+    """Where the newest entries lie: the last one has the last cause, and so on."""
+
+    def seq_of(self, cause: str) -> int | None:
+        """Give the sequence of the newest entry of a cause; None where it is not remembered."""
+        for seq, known in zip(reversed(self.seqs), reversed(self.causes), strict=False):
+            if known == cause:
+                return seq
+        return None
 
 
 def fold(kind: Aggregate[StateT], loaded: Loaded[StateT], entry: Entry) -> Loaded[StateT]:
@@ -71,4 +80,5 @@ def fold(kind: Aggregate[StateT], loaded: Loaded[StateT], entry: Entry) -> Loade
         number=entry.number,
         hash=entry.hash,
         causes=(*loaded.causes[-(CAUSES_MAX - 1) :], entry.cause),
+        seqs=(*loaded.seqs[-(CAUSES_MAX - 1) :], entry.seq),
     )

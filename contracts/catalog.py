@@ -12,8 +12,10 @@ from contracts import (
     event,
     lab,
     notification,
+    saga_archive,
     saga_events,
     saga_orders,
+    saga_tools,
     sample,
     storage,
     template,
@@ -34,6 +36,8 @@ MODULES: tuple[ModuleType, ...] = (
     transaction,
     saga_events,
     saga_orders,
+    saga_tools,
+    saga_archive,
     lab,
 )
 

@@ -44,6 +44,8 @@ class Entry:
     seq: int = 0
     """Its stream sequence; 0 until it is appended."""
     hash: str = ""
+    again: bool = False
+    """Whether it was moved to where it lies when its log was archived: it is no news."""
 
     def to_bytes(self) -> bytes:
         """Write the entry as it is kept; the hash is over these bytes."""
@@ -86,7 +88,7 @@ def hash_of(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def read_entry(body: bytes, *, subject: str, seq: int) -> Entry:
+def read_entry(body: bytes, *, subject: str, seq: int, again: bool = False) -> Entry:
     """Read an entry of any version ever written.
 
     Raises:
@@ -112,6 +114,7 @@ def read_entry(body: bytes, *, subject: str, seq: int) -> Entry:
         subject=subject,
         seq=seq,
         hash=hash_of(body),
+        again=again,
     )
 
 

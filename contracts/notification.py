@@ -41,6 +41,13 @@ class Template(StrEnum):
     """What a notification says."""
 
     SUBMISSION_STORED = "submission_stored"
+    SAMPLE_STORED = "sample_stored"
+    IMPORT_FINISHED = "import_finished"
+    TRANSFER_MADE = "transfer_made"
+    EXCURSION_ALERT = "excursion_alert"
+    EXCURSION_CLOSED = "excursion_closed"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+    SAMPLES_DISPOSED = "samples_disposed"
 
 
 class Delivery(Value):

@@ -147,5 +147,3 @@ class SubmissionClaimed(Event, type="transaction.submission_claimed", public=Fal
     content: str
     transaction_id: TransactionId
     attempt: int
-
-

@@ -14,13 +14,14 @@ from contracts.message import Command, post
 from contracts.transaction import (
     GetTransaction,
     OrderKind,
+    StepName,
     StepStatus,
     SubmissionView,
+    TransactionFilter,
     TransactionStatus,
 )
-from contracts.types import Name, Reason, TransactionId, UtcTime, View
+from contracts.types import Name, Reason, TransactionId, View
 
-StepName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 SignalName = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$"),
@@ -192,21 +193,6 @@ class ForkTransaction(
     version: Annotated[int, Field(ge=1)] | None = None
     """The definition's version; the one that it had where it is not said."""
     dry_run: bool = False
-
-
-class TransactionFilter(View):
-    """Which transactions; all that is said must hold."""
-
-    status: list[TransactionStatus] = Field(default_factory=list[TransactionStatus])
-    saga_type: Name | None = None
-    step: StepName | None = None
-    """They stand at this step: it is asked, awaited, or stuck."""
-    actor: Name | None = None
-    correlation: Name | None = None
-    attributes: dict[str, str] = Field(default_factory=dict[str, str])
-    started_after: UtcTime | None = None
-    started_before: UtcTime | None = None
-    changed_before: UtcTime | None = None
 
 
 class BulkOrderView(View):

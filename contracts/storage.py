@@ -10,6 +10,7 @@ from contracts.message import Command, Event, Query, get, post
 from contracts.types import (
     ActorId,
     Barcode,
+    Celsius,
     ContainerId,
     FileRef,
     LocationId,
@@ -18,6 +19,7 @@ from contracts.types import (
     Page,
     PageNumber,
     PageSize,
+    Reason,
     SampleId,
     SampleType,
     SubmissionId,
@@ -26,6 +28,11 @@ from contracts.types import (
     View,
     Zone,
 )
+
+CARRIED_MAX = 450
+"""Samples carried at once: each may leave one box and enter another, all in one batch of 1,000."""
+LISTED_MAX = 1_000
+"""Samples that an answer names itself; the file beside them names all."""
 
 GridSide = Annotated[int, Field(ge=1, le=32)]
 PositionLabel = Annotated[
@@ -106,6 +113,23 @@ class PlacedSample(Value):
     position: PositionLabel
 
 
+class Place(Value):
+    """A position of a box, as it was called at the time."""
+
+    container_id: ContainerId
+    path: str
+    position: PositionLabel
+
+
+class Handover(Value):
+    """One sample that was carried: from where, and to where."""
+
+    sample_id: SampleId
+    origin: Place | None
+    target: Place | None
+    """None where it was taken out for good."""
+
+
 class SamplePosition(View):
     """Where a sample rests."""
 
@@ -120,10 +144,46 @@ class ReservationView(View):
     """The positions that one submission holds."""
 
     submission_id: SubmissionId
-    state: Literal["held", "confirmed", "released", "expired"]
+    state: Literal["held", "confirmed", "released", "expired", "moved"]
     positions: int
     boxes: list[ContainerId]
     expires_at: UtcTime | None
+
+
+class TransferChecked(View):
+    """A transfer for which there is room at the right temperature."""
+
+    target_id: ContainerId
+    path: str
+    zone: Zone
+    samples: int
+    boxes: int
+    """Boxes that they would go into."""
+
+
+class SamplesCarried(View):
+    """What was carried, and under whose eyes."""
+
+    submission_id: SubmissionId
+    """The process that carried it."""
+    carried: int
+    handovers: FileRef
+    """JSON list of `Handover`."""
+    carried_at: UtcTime
+    carried_by: ActorId
+
+
+class AffectedSamples(View):
+    """The samples that lie in a place."""
+
+    path: str
+    samples: int
+    boxes: int
+    """Boxes that hold any of them."""
+    sample_ids: Annotated[list[SampleId], Field(max_length=LISTED_MAX)]
+    """At most `LISTED_MAX` of them, box by box."""
+    sample_list: FileRef
+    """JSON list of all their ids."""
 
 
 class ZoneCapacity(View):
@@ -196,6 +256,61 @@ class ReleasePositions(Command[ReservationView], type="storage.release_positions
     """Give the positions back that a submission holds; fine where it holds none."""
 
     submission_id: SubmissionId
+
+
+class CheckTransfer(Command[TransferChecked], type="storage.check_transfer"):
+    """See that samples could be carried to a place: warm enough, cold enough, and with room.
+
+    Nothing is changed.
+    """
+
+    submission_id: SubmissionId
+    rows: FileRef
+    """JSON list of `ManifestRow`: the samples, each with the temperature that it needs."""
+    target_id: ContainerId
+    """A box, or a rack or freezer with boxes."""
+    allow_colder: bool = False
+    """Whether frozen material may lie colder than it needs; what lives or is warm never may."""
+    temperature_celsius: Celsius | None = None
+    """What somebody read at the target, where anybody did."""
+
+
+class ReserveTransfer(Command[ReservationView], type="storage.reserve_transfer"):
+    """Hold a position at the target for every sample, which stays where it is for the moment."""
+
+    submission_id: SubmissionId
+    rows: FileRef
+    target_id: ContainerId
+    allow_colder: bool = False
+    hold_seconds: Annotated[int, Field(ge=1, le=7 * 86_400)] = 3_600
+
+
+class MoveSamples(Command[SamplesCarried], type="storage.move_samples"):
+    """Take samples out of their positions and into those held for them, all at once."""
+
+    submission_id: SubmissionId
+    reason: Reason
+    witnessed_by: ActorId | None = None
+    temperature_celsius: Celsius | None = None
+    """What the witness read at the target."""
+
+
+class RemoveSamples(Command[SamplesCarried], type="storage.remove_samples"):
+    """Take samples out for good and free their positions; those that lie nowhere are left out."""
+
+    submission_id: SubmissionId
+    sample_ids: Annotated[list[SampleId], Field(max_length=CARRIED_MAX)]
+    reason: Reason
+    witnessed_by: ActorId | None = None
+
+
+class FindAffected(Command[AffectedSamples], type="storage.find_affected"):
+    """List the samples that lie in a location, freezer, rack or box; changes nothing."""
+
+    container_id: ContainerId | None = None
+    location_id: LocationId | None = None
+    zone: Zone | None = None
+    """Only those kept at this temperature."""
 
 
 # Queries
@@ -383,6 +498,45 @@ class PositionsReleased(Event, type="storage.positions_released"):
     reason: Literal["released", "expired"]
 
 
+class PositionsVacated(Event, type="storage.positions_vacated"):
+    """Samples were taken out of positions of one box, which are free again."""
+
+    container_id: ContainerId
+    submission_id: SubmissionId
+    """The process that took them."""
+    samples: list[PlacedSample]
+    reason: Literal["moved", "removed"]
+
+
+class SamplesMoved(Event, type="storage.moved"):
+    """Samples were carried from their positions to others."""
+
+    submission_id: SubmissionId
+    handovers: list[Handover]
+    reason: str
+    witnessed_by: ActorId | None
+    temperature_celsius: Celsius | None
+
+
+class SamplesRemoved(Event, type="storage.removed"):
+    """Samples were taken out of storage for good."""
+
+    submission_id: SubmissionId
+    handovers: list[Handover]
+    reason: str
+    witnessed_by: ActorId | None
+
+
+class TransferHeld(Event, type="storage.transfer_held", public=False):
+    """Positions at the target of a transfer are held in these boxes."""
+
+    submission_id: SubmissionId
+    target_id: ContainerId
+    boxes: list[ContainerId]
+    positions: int
+    expires_at: UtcTime
+
+
 class ReservationHeld(Event, type="storage.reservation_held", public=False):
     """A submission holds positions in these boxes."""
 
@@ -396,7 +550,7 @@ class ReservationEnded(Event, type="storage.reservation_ended", public=False):
     """A submission holds nothing any more, or for good."""
 
     submission_id: SubmissionId
-    state: Literal["confirmed", "released", "expired"]
+    state: Literal["confirmed", "released", "expired", "moved"]
 
 
 # Refusals
@@ -553,3 +707,114 @@ class SampleNotStored(
     """The sample holds no position."""
 
     sample_id: SampleId
+
+
+class ZoneUnfit(
+    Refusal,
+    code="storage.zone_unfit",
+    status=409,
+    says="{path} is kept at {zone}; {count} sample(s) need another temperature, the first "
+    "{sample_id}, which needs {needed}. Choose a place at {needed}, or for frozen material "
+    "a colder one with allow_colder=true.",
+):
+    """The target has the wrong temperature for some of the samples."""
+
+    path: str
+    zone: Zone
+    sample_id: SampleId
+    needed: Zone
+    count: int
+
+
+class TemperatureOff(
+    Refusal,
+    code="storage.temperature_off",
+    status=409,
+    says="{path} should be at {zone} and {temperature_celsius} °C were read there; "
+    "{lowest_celsius} to {highest_celsius} °C are allowed. "
+    "Look after the place, or choose another one.",
+):
+    """What was read at the target is not the temperature that it should have."""
+
+    path: str
+    zone: Zone
+    temperature_celsius: Celsius
+    lowest_celsius: Celsius
+    highest_celsius: Celsius
+
+
+class TargetFull(
+    Refusal,
+    code="storage.target_full",
+    status=409,
+    says="{path} has {free} free position(s) and {needed} are needed. "
+    "Choose a larger place, add a box, or carry fewer samples.",
+):
+    """There is not enough room at the target."""
+
+    path: str
+    needed: int
+    free: int
+
+
+class SamplesUnplaced(
+    Refusal,
+    code="storage.samples_unplaced",
+    status=409,
+    says="{count} sample(s) cannot be carried: {sample_id} {problem} {remedy}",
+):
+    """Some of the samples are not where they can be taken from."""
+
+    sample_id: SampleId
+    """The first of them."""
+    count: int
+    problem: str
+    remedy: str
+
+
+class TooManyCarried(
+    Refusal,
+    code="storage.too_many_carried",
+    status=422,
+    says="{count} samples were to be carried at once; at most {count_max} are. "
+    "Carry them in parts.",
+):
+    """More samples than one decision can carry."""
+
+    count: int
+    count_max: int
+
+
+class TransferMade(
+    Refusal,
+    code="storage.transfer_made",
+    status=409,
+    says="The samples of transfer {submission_id} lie at their target already; "
+    "carry them back with a transfer of their own.",
+):
+    """What is to be given back is occupied by the samples that were carried there."""
+
+    submission_id: SubmissionId
+
+
+class WrongReservation(
+    Refusal,
+    code="storage.wrong_reservation",
+    status=409,
+    says="The positions of {submission_id} are held for {held_for}, not for {wanted_for}. "
+    "Samples that come in are confirmed, samples that lie elsewhere are moved.",
+):
+    """The positions are held for something else."""
+
+    submission_id: SubmissionId
+    held_for: Literal["arrival", "transfer"]
+    wanted_for: Literal["arrival", "transfer"]
+
+
+class PlaceUnsaid(
+    Refusal,
+    code="storage.place_unsaid",
+    status=422,
+    says="Say which place is meant: either container_id or location_id, and not both.",
+):
+    """Either a container or a location has to be named."""

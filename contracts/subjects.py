@@ -20,11 +20,15 @@ DEAD = "DEAD"
 ADVISORIES = "ADVISORIES"
 
 FILES_BUCKET = "files"
+ARCHIVE_BUCKET = "archive"
 OUTCOMES_BUCKET = "outcomes"
 SNAPSHOTS_BUCKET = "snapshots"
 LEASES_BUCKET = "leases"
 
 SAGA_PARTITIONS = 4
+"""For ever: it says where a saga lives. Recorded when a broker is provisioned."""
+SAGA_LEASES = "saga"
+"""The group of leases on the saga partitions, one each."""
 
 _PLAIN = re.compile("[A-Za-z0-9_-]*")
 _SAFE = "!#$&'()+,/:;=?@[]^`{|}~"
@@ -99,19 +103,57 @@ def saga_log(saga_id: UUID) -> str:
     return f"{ROOT}.saga.{saga_partition(saga_id)}.log.{saga_id}"
 
 
-def saga_timer(saga_id: UUID, name: str) -> str:
-    """Give the subject that holds one timer of a saga; a second publish there replaces it."""
-    return f"{ROOT}.saga.{saga_partition(saga_id)}.timer.{saga_id}.{name}"
+def saga_timer(saga_id: UUID, slot: str) -> str:
+    """Give the subject that holds one timer of a saga; a second publish there replaces it.
+
+    The slot is the step that waits, or `saga` for the saga's own deadline; `>` filters for all.
+    """
+    return f"{ROOT}.saga.{saga_partition(saga_id)}.timer.{saga_id}.{slot}"
 
 
-def saga_due(saga_id: UUID, name: str) -> str:
-    """Give the subject on which a timer of a saga fires."""
-    return f"{ROOT}.saga.{saga_partition(saga_id)}.due.{saga_id}.{name}"
+def saga_due(saga_id: UUID, slot: str) -> str:
+    """Give the subject on which the timer of a slot of a saga fires."""
+    return f"{ROOT}.saga.{saga_partition(saga_id)}.due.{saga_id}.{slot}"
 
 
-def reply(saga_type: str) -> str:
-    """Give the subject for outcomes of the steps of a saga type."""
-    return f"{ROOT}.rpl.{saga_type}"
+def reply(saga_type: str, saga_id: UUID) -> str:
+    """Give the subject for outcomes of the steps of one saga, within its partition."""
+    return f"{ROOT}.rpl.{saga_partition(saga_id)}.{saga_type}"
+
+
+def replies_to(partition: int) -> str:
+    """Give the filter for every outcome that a saga of a partition waits for."""
+    return f"{ROOT}.rpl.{partition}.>"
+
+
+def replies_consumer(partition: int) -> str:
+    """Name the durable with which the owner of a partition takes outcomes."""
+    return f"transaction-replies-{partition}"
+
+
+def due_consumer(partition: int) -> str:
+    """Name the durable with which the owner of a partition takes timers that fired."""
+    return f"transaction-due-{partition}"
+
+
+def lease_group(group: str) -> str:
+    """Give the key that records how many leases a group has, in the bucket of leases."""
+    return f"count.{token(group)}"
+
+
+def lease(group: str, number: int) -> str:
+    """Give the key of one lease."""
+    return f"{token(group)}.{number}"
+
+
+def lease_member(group: str, instance: str) -> str:
+    """Give the key with which an instance announces that it takes part."""
+    return f"member.{token(group)}.{token(instance)}"
+
+
+def in_bucket(bucket: str, key: str) -> str:
+    """Give the subject under which a bucket keeps a key, or a filter of keys."""
+    return f"$KV.{bucket}.{key}"
 
 
 def dead(consumer: str) -> str:

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from contracts.errors import FieldError, Problem, Refusal
 from contracts.message import Command, Event, Query, get, post
@@ -22,6 +22,27 @@ from contracts.types import (
     Value,
     View,
 )
+
+StepName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$"), Field(examples=["reserve"])
+]
+SearchAttribute = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}:.{1,255}$"),
+    Field(
+        description="`name:value`, of what a saga's definition says that it can be found by",
+        examples=["barcode:LAB-2026-000123"],
+    ),
+]
+TransactionSeq = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[1-9][0-9]{0,14}$"),
+    Field(
+        description="`transaction_id:seq`, both as an answer about the transaction says them; "
+        "the sequences of two transactions cannot be compared",
+        examples=["01890a5d-ac96-774b-bcce-b302099a8057:1207"],
+    ),
+]
 
 
 class TransactionStatus(StrEnum):
@@ -223,6 +244,35 @@ class TransactionHistory(View):
     transitions: list[TransitionView]
 
 
+# Which transactions
+
+
+class _Selection(BaseModel):
+    """What transactions are found by: one set of fields for lists and for orders to many."""
+
+    status: list[TransactionStatus] = Field(
+        default_factory=list[TransactionStatus], max_length=len(TransactionStatus)
+    )
+    """They stand in one of these."""
+    saga_type: Name | None = None
+    step: StepName | None = None
+    """They stand at this step: it is asked, awaited, being undone, or stuck."""
+    actor: ActorId | None = None
+    """Who began them."""
+    correlation: Name | None = None
+    attribute: list[SearchAttribute] = Field(default_factory=list[SearchAttribute], max_length=20)
+    """They have all of these, each `name:value`, as their definition names them."""
+    started_after: UtcTime | None = None
+    """At this time, or after it."""
+    started_before: UtcTime | None = None
+    changed_before: UtcTime | None = None
+    """Nothing has happened to them since."""
+
+
+class TransactionFilter(_Selection, Value):
+    """Which transactions; all that is said must hold."""
+
+
 # Queries
 
 
@@ -243,15 +293,16 @@ class GetTransaction(
 
 
 class ListTransactions(
+    _Selection,
     Query[Page[TransactionView]],
     type="transaction.list",
     http=get("/transactions"),
     needs="transactions:read",
 ):
-    """List transactions, newest first."""
+    """List transactions, newest first: those of which all that is asked holds."""
 
-    status: TransactionStatus | None = None
-    saga_type: Name | None = None
+    min_seq: TransactionSeq | None = None
+    """Wait until the list shows this transition, or a later one of the same transaction."""
     page: PageNumber = 1
     page_size: PageSize = 50
 

@@ -4,6 +4,8 @@ Read from the environment: `TRACSEQ_...` for what is common, `TRACSEQ_<SERVICE>_
 own. Units are in the names.
 """
 
+import os
+import socket
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -26,6 +28,12 @@ class CommonSettings(BaseSettings):
     environment: Literal["development", "staging", "production"] = "development"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+    instance: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = None
+    """What tells this process from others that run the same service, and stays over a restart.
+
+    No two may run under one name at a time: whoever starts takes over at once what its forerunner
+    held. Without it, host and port of the service; see `instance_of`.
+    """
     otlp_endpoint: str | None = None
     """Where traces go, such as `http://127.0.0.1:4318`; none are kept without it."""
     trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
@@ -50,3 +58,13 @@ class ServiceSettings(BaseSettings):
 
     http_port: Annotated[int, Field(ge=0, le=65_535)]
     """0 takes any free port."""
+
+
+def instance_of(common: CommonSettings, own: ServiceSettings) -> str:
+    """Name the process that runs a service: as it was told, else by what only one can listen on.
+
+    With any free port there is no such thing: the name is then of this process alone.
+    """
+    if common.instance is not None:
+        return common.instance
+    return f"{socket.gethostname()}-{own.http_port or f'p{os.getpid()}'}"

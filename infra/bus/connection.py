@@ -162,6 +162,7 @@ class Connection:
         Raises:
             Conflict: the expected last sequence was not the last.
             NotSent: nothing left this process.
+            BrokerRefused: the broker said no; it is not stored.
             BrokerUnavailable: no acknowledgement came; it may be stored.
             MissingStream: no stream takes the subject.
         """
@@ -181,6 +182,7 @@ class Connection:
         Raises:
             Conflict: one expected last sequence was not the last; nothing was stored.
             NotSent: nothing left this process.
+            BrokerRefused: the broker said no; nothing was stored.
             BrokerUnavailable: no acknowledgement came; all or nothing is stored.
         """
         for number, (subject, body, headers) in enumerate(messages[:-1], start=1):
@@ -203,8 +205,8 @@ class Connection:
             NotSent: the connection is down.
         """
         try:
-            await self.nats.publish(subject, body, headers=headers)
-        except NatsError as error:
+            await self.requests.send(subject, body, headers)
+        except (NatsError, OSError) as error:
             raise NotSent(f"nothing was sent to {subject}: {error!r}") from error
 
     async def request(
@@ -278,6 +280,17 @@ class Connection:
             raise
         return bool(answer["success"])
 
+    async def purge(self, stream: str, subject: str, *, before: int | None = None) -> int:
+        """Delete all that a subject (wildcards allowed) holds before a sequence; count it.
+
+        Raises:
+            BrokerUnavailable: NATS did not answer, or the stream may not be purged.
+        """
+        request: dict[str, Any] = {"filter": subject}
+        if before is not None:
+            request["seq"] = before
+        return int((await self.api(f"STREAM.PURGE.{stream}", request))["purged"])
+
     async def api(self, call: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Call JetStream's own API, such as `STREAM.INFO.EVENTS`, and give its answer.
 
@@ -306,5 +319,5 @@ def _stored(answer: dict[str, Any], subject: str) -> Stored:
         code, text = answer["error"].get("err_code", 0), answer["error"].get("description", "")
         if code == WRONG_LAST_SEQUENCE:
             raise Conflict(f"{subject}: {text}")
-        raise BrokerUnavailable(f"{subject} was not stored: {text} ({code})")
+        raise BrokerRefused(f"{subject} was not stored: {text} ({code})", code)
     return Stored(answer["stream"], answer["seq"], bool(answer.get("duplicate")))

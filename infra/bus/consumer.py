@@ -63,7 +63,8 @@ class Consumers:
         self._connection = connection
         self._clock = clock
         self._verdicts = Verdicts(connection, service)
-        self._intakes: list[_Intake] = []
+        self._intakes: dict[str, _Intake] = {}
+        self._drain_seconds = drain_seconds
         self._stalled_since: dict[str, tuple[int, float]] = {}
         self._broker = NatsBroker(
             url,
@@ -77,8 +78,18 @@ class Consumers:
             middlewares=(partial(Guard, verdicts=self._verdicts),),
         )
 
-    def add(self, consumer: Consumer, handle: Handle, *, on_dead: OnDead | None = None) -> None:
-        """Bind a declared consumer to a function; `on_dead` hears of what is given up."""
+    def add(
+        self,
+        consumer: Consumer,
+        handle: Handle,
+        *,
+        on_dead: OnDead | None = None,
+        waits: bool = False,
+    ) -> None:
+        """Bind a declared consumer to a function; `on_dead` hears of what is given up.
+
+        One that `waits` is pulled only from `begin` until `end`.
+        """
         if on_dead is not None:
             self._verdicts.tell(consumer.name, on_dead)
         subscriber = self._broker.subscriber(
@@ -95,7 +106,8 @@ class Consumers:
             await handle(read_delivery(raw))
 
         subscriber(on_message)
-        self._intakes.append(_Intake(consumer, subscriber, self._connection, self._clock))
+        intake = _Intake(consumer, subscriber, self._connection, self._clock, waits=waits)
+        self._intakes[consumer.name] = intake
 
     async def start(self) -> None:
         """Begin to pull.
@@ -104,20 +116,32 @@ class Consumers:
             MissingStream: a declared consumer is not there: the provisioner has not run.
             BrokerUnavailable: NATS does not answer.
         """
-        for intake in self._intakes:
+        for intake in self._intakes.values():
             await self._info(intake.consumer)
         if self._intakes:
             await self._broker.start()
-        for intake in self._intakes:
-            intake.start()
+        for intake in self._intakes.values():
+            if not intake.waits:
+                intake.start()
+
+    def begin(self, name: str) -> None:
+        """Begin to pull a consumer that waited for it."""
+        self._intakes[name].start()
+
+    async def end(self, name: str) -> None:
+        """Pull a consumer no more, and finish what came of it within the drain time."""
+        intake = self._intakes[name]
+        await intake.pause()
+        await intake.stop(within_seconds=self._drain_seconds)
+        self._stalled_since.pop(name, None)
 
     async def stop(self) -> None:
         """Pull no more, finish what is under way within the drain time, then stop."""
-        for intake in self._intakes:
+        for intake in self._intakes.values():
             await intake.pause()
         if self._intakes:
             await self._broker.stop()
-        for intake in self._intakes:
+        for intake in self._intakes.values():
             await intake.stop()
 
     async def _info(self, consumer: Consumer) -> dict[str, Any]:
@@ -137,8 +161,10 @@ class Consumers:
             StalledError: a consumer has had work for a while, and nobody asked for it.
             BrokerUnavailable: NATS does not answer.
         """
-        for intake in self._intakes:
-            name = intake.consumer.name
+        for name, intake in list(self._intakes.items()):
+            if intake.waits and not intake.pulls:
+                # Somebody else pulls it.
+                continue
             info = await self._info(intake.consumer)
             pending, waiting = int(info["num_pending"]), int(info["num_waiting"])
             metrics.gauge("tracseq_consumer_pending", service=self._service, consumer=name).set(
@@ -164,8 +190,11 @@ class _Intake:
         subscriber: Any,  # noqa: ANN401 - FastStream's classes are generic in more than is said
         connection: Connection,
         clock: Clock,
+        *,
+        waits: bool,
     ) -> None:
         self.consumer = consumer
+        self.waits = waits
         self._subscriber = subscriber
         self._connection = connection
         self._clock = clock
@@ -174,18 +203,26 @@ class _Intake:
         # FastStream makes no subscription of its own where there is one already.
         subscriber.subscription = _Elsewhere()
 
+    @property
+    def pulls(self) -> bool:
+        """Whether anything is asked for."""
+        return self._pulling is not None
+
     def start(self) -> None:
         """Begin to pull."""
         self._pulling = asyncio.create_task(self._pull(), name=f"pull {self.consumer.name}")
 
     async def pause(self) -> None:
         """Pull no more; what came and was not begun comes again, to whoever asks."""
-        if self._pulling is not None:
-            self._pulling.cancel()
-            await asyncio.wait({self._pulling})
+        pulling, self._pulling = self._pulling, None
+        if pulling is not None:
+            pulling.cancel()
+            await asyncio.wait({pulling})
 
-    async def stop(self) -> None:
-        """Give up what is not done by now: it comes again."""
+    async def stop(self, *, within_seconds: float = 0) -> None:
+        """Give up what is not done within a time: it comes again."""
+        if self._handling and within_seconds:
+            await asyncio.wait(self._handling, timeout=within_seconds)
         for task in self._handling:
             task.cancel()
         if self._handling:

@@ -1,4 +1,4 @@
-"""The object store `files`: uploads and large parts of messages, named by their content.
+"""Object stores: uploads and large parts of messages, archived logs, all named by their content.
 
 A message never carries more than a reference. The same content is kept once; what is read is
 checked against its name. The layout is that of NATS' own object stores (its ADR-20), so its tools
@@ -17,7 +17,6 @@ from infra.ids import new_id
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
 CHUNK_BYTES = 128 * 1024
-STREAM = f"OBJ_{subjects.FILES_BUCKET}"
 
 
 class DamagedFileError(RuntimeError):
@@ -25,11 +24,13 @@ class DamagedFileError(RuntimeError):
 
 
 class Files:
-    """The object store `files`."""
+    """One object store; `files` unless another is named."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, bucket: str = subjects.FILES_BUCKET) -> None:
         """Use a connection."""
         self._connection = connection
+        self._bucket = bucket
+        self._stream = f"OBJ_{bucket}"
 
     async def put(
         self, data: bytes, *, name: str, media_type: str = "application/octet-stream"
@@ -58,10 +59,10 @@ class Files:
         starts = range(0, len(data), CHUNK_BYTES)
         for start in starts:
             part = data[start : start + CHUNK_BYTES]
-            await self._connection.publish(_parts_subject(nuid), part, stream=STREAM)
+            await self._connection.publish(self._parts_subject(nuid), part, stream=self._stream)
         about = {
             "name": key,
-            "bucket": subjects.FILES_BUCKET,
+            "bucket": self._bucket,
             "nuid": nuid,
             "size": len(data),
             "chunks": len(starts),
@@ -70,7 +71,9 @@ class Files:
         }
         only_the_newest = {"Nats-Rollup": "sub"}
         body = json.dumps(about).encode()
-        await self._connection.publish(_about_subject(key), body, only_the_newest, stream=STREAM)
+        await self._connection.publish(
+            self._about_subject(key), body, only_the_newest, stream=self._stream
+        )
 
     async def get(self, ref: FileRef) -> bytes:
         """Read a file.
@@ -83,7 +86,7 @@ class Files:
         nuid = await self._nuid(ref.sha256)
         if nuid is None:
             raise Refused(NotFound(what="file", key=ref.sha256))
-        parts = self._connection.read(STREAM, _parts_subject(nuid))
+        parts = self._connection.read(self._stream, self._parts_subject(nuid))
         data = b"".join([part.body async for part in parts])
         if hashlib.sha256(data).hexdigest() != ref.sha256:
             raise DamagedFileError(f"file {ref.sha256} ({ref.name}) is damaged in the store")
@@ -91,14 +94,12 @@ class Files:
 
     async def _nuid(self, key: str) -> str | None:
         """Give the name of a file's parts; None where there is no such file."""
-        about = await self._connection.last(STREAM, _about_subject(key))
+        about = await self._connection.last(self._stream, self._about_subject(key))
         document = json.loads(about.body) if about is not None else {"deleted": True}
         return None if document.get("deleted") else str(document["nuid"])
 
+    def _about_subject(self, key: str) -> str:
+        return f"$O.{self._bucket}.M.{base64.urlsafe_b64encode(key.encode()).decode()}"
 
-def _about_subject(key: str) -> str:
-    return f"$O.{subjects.FILES_BUCKET}.M.{base64.urlsafe_b64encode(key.encode()).decode()}"
-
-
-def _parts_subject(nuid: str) -> str:
-    return f"$O.{subjects.FILES_BUCKET}.C.{nuid}"
+    def _parts_subject(self, nuid: str) -> str:
+        return f"$O.{self._bucket}.C.{nuid}"

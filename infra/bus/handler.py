@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from enum import Enum
+from typing import Any, Final, TypeVar, cast
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -14,6 +15,20 @@ ResultT = TypeVar("ResultT")
 MessageT = TypeVar("MessageT", bound=Message)
 
 Answer = Callable[[Any, Context], Awaitable[Any]]
+
+
+class Later(Enum):
+    """What a handler answers whose command is done only when something else is."""
+
+    LATER = "later"
+
+
+LATER: Final = Later.LATER
+"""Nobody is answered now and no outcome is recorded: whoever is responsible for the end answers.
+
+The command is acknowledged. Where it comes again it is handled again, so its handler tells a
+repetition by what it has appended.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +48,7 @@ class Handler:
 
 def handle(
     message: type[Command[ResultT]] | type[Query[ResultT]],
-    call: Callable[[Any, Context], Awaitable[ResultT | Refusal]],
+    call: Callable[[Any, Context], Awaitable[ResultT | Refusal | Later]],
 ) -> Handler:
     """Bind a command or query to the function that answers or refuses it."""
     return Handler(cast("type[Message]", message), call, TypeAdapter(result_of(message)))

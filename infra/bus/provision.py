@@ -20,9 +20,22 @@ from nats.js.errors import APIError, NotFoundError
 
 from contracts import subjects
 from infra.bus.connection import Connection
-from infra.bus.errors import BrokerUnavailable
-from infra.bus.streams import BUCKETS, CONSUMERS, STREAMS, Bucket, Consumer, Stream
+from infra.bus.errors import BrokerUnavailable, MissingStream
+from infra.bus.streams import (
+    BUCKETS,
+    CONSUMERS,
+    FILE_STORES,
+    LEASE_GROUPS,
+    STREAMS,
+    Bucket,
+    Consumer,
+    LeaseGroup,
+    Stream,
+)
+from infra.settings import Profile
 
+REPLICAS: Mapping[Profile, int] = {"dev": 1, "safe": 1, "ha": 3}
+"""Copies of each stream, by profile: one of three machines may be lost."""
 DUPLICATE_SECONDS = 120.0
 """The broker's own window in which a bucket recognises a message that is sent again."""
 
@@ -48,13 +61,19 @@ async def provision(connection: Connection, *, replicas: int = 1) -> Report:
     """
     report = Report()
     try:
+        # First: nothing is made for another number of partitions than there are.
+        for group in LEASE_GROUPS:
+            await _check_leases(connection, group)
         for stream in STREAMS:
             await _provision_stream(connection, stream, replicas, report)
         for consumer in CONSUMERS:
             await _provision_consumer(connection, consumer, report)
         for bucket in BUCKETS:
             await _provision_bucket(connection, bucket, replicas, report)
-        await _provision_files(connection, replicas, report)
+        for group in LEASE_GROUPS:
+            await _provision_leases(connection, group, report)
+        for store in FILE_STORES:
+            await _provision_files(connection, store, replicas, report)
     except (NatsError, TimeoutError, OSError) as error:
         raise BrokerUnavailable(f"provisioning was cut off: {error!r}") from error
     return report
@@ -131,17 +150,45 @@ async def _provision_bucket(
         report.updated.append(what)
 
 
-async def _provision_files(connection: Connection, replicas: int, report: Report) -> None:
+async def _check_leases(connection: Connection, group: LeaseGroup) -> bool:
+    """Say whether the number of a group's leases is recorded."""
     try:
-        await connection.js.object_store(subjects.FILES_BUCKET)
+        raw = await connection.last(f"KV_{subjects.LEASES_BUCKET}", _leases_recorded(group))
+    except MissingStream:
+        return False
+    if raw is None:
+        return False
+    objection = group.objection(raw.body)
+    if objection is not None:
+        raise ProvisionError(objection)
+    return True
+
+
+async def _provision_leases(connection: Connection, group: LeaseGroup, report: Report) -> None:
+    if not await _check_leases(connection, group):
+        await connection.publish(_leases_recorded(group), group.to_bytes())
+        report.created.append(f"leases {group.name}")
+
+
+def _leases_recorded(group: LeaseGroup) -> str:
+    return subjects.in_bucket(subjects.LEASES_BUCKET, subjects.lease_group(group.name))
+
+
+async def _provision_files(
+    connection: Connection, store: Bucket, replicas: int, report: Report
+) -> None:
+    try:
+        info = await connection.js.stream_info(f"OBJ_{store.name}")
     except NotFoundError:
         await connection.js.create_object_store(
-            subjects.FILES_BUCKET,
-            config=ObjectStoreConfig(
-                description="Uploads and large parts of messages.", replicas=replicas
-            ),
+            store.name, config=ObjectStoreConfig(description=store.what, replicas=replicas)
         )
-        report.created.append(f"files {subjects.FILES_BUCKET}")
+        report.created.append(f"files {store.name}")
+        return
+    declared = info.config.evolve(description=store.what, num_replicas=replicas)
+    if _differs(info.config.as_dict(), declared.as_dict()):
+        await _update_stream(connection, f"files {store.name}", declared)
+        report.updated.append(f"files {store.name}")
 
 
 def _differs(present: Mapping[str, Any], declared: Mapping[str, Any]) -> bool:

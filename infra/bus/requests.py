@@ -157,7 +157,22 @@ class Requests:
         self, box: Mailbox, subject: str, body: bytes, headers: dict[str, str] | None = None
     ) -> None:
         """Send, with a mailbox as the address for what comes back."""
-        await self._client.publish(subject, body, reply=box.address, headers=headers)
+        await self.send(subject, body, headers, reply=box.address)
+
+    async def send(
+        self, subject: str, body: bytes, headers: dict[str, str] | None = None, *, reply: str = ""
+    ) -> None:
+        """Send, and wait for nothing.
+
+        Raises:
+            ConnectionResetError: the socket is closed, and the client has not heard of it yet.
+            nats.errors.Error: the client could not send.
+        """
+        try:
+            await self._client.publish(subject, body, reply=reply, headers=headers)
+        except RuntimeError as error:
+            # What uvloop says of a socket that is closed; the client passes it on as it is.
+            raise ConnectionResetError(f"nothing was sent to {subject}: {error}") from error
 
     def connection_lost(self) -> None:
         """Tell everyone who waits that no answer will come."""

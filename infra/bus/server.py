@@ -33,7 +33,7 @@ from contracts.versions import UnknownVersionError
 from infra.bus.connection import Connection
 from infra.bus.context import Context
 from infra.bus.delivery import Delivery
-from infra.bus.handler import Handler
+from infra.bus.handler import LATER, Handler
 from infra.bus.outcomes import Outcome, Outcomes, may_be_repeated
 from infra.clock import SYSTEM, Clock
 from infra.telemetry import logs, metrics, tracing
@@ -135,10 +135,9 @@ class Server:
         )
         message = decode(envelope.type, envelope.version, envelope.data)
         outcome = await _call(handler, message, context)
-        self._metrics[envelope.type].record(
-            "refused" if outcome.refusal else "done", self._clock.monotonic() - started
-        )
-        await self._finish(delivery, outcome)
+        self._metrics[envelope.type].record(_word(outcome), self._clock.monotonic() - started)
+        if outcome is not None:
+            await self._finish(delivery, outcome)
 
     def _may_be_known(self, delivery: Delivery, now: datetime) -> bool:
         """Say whether the outcome of a command may be recorded already."""
@@ -184,7 +183,7 @@ class Server:
         if trace:
             headers[wire.TRACEPARENT] = trace
         await self._connection.publish(
-            subjects.reply(saga.saga_type), body, headers, stream=subjects.REPLIES
+            subjects.reply(saga.saga_type, saga.saga_id), body, headers, stream=subjects.REPLIES
         )
 
     async def on_dead(self, delivery: Delivery, error: BaseException) -> None:
@@ -264,7 +263,9 @@ class Server:
                     now=self._clock.now(),
                     traceparent=envelope.traceparent,
                 )
-                outcome = await _call(handler, query, context)
+                outcome = await _call(handler, query, context) or Outcome(
+                    refusal=Unexpected(what=f"{kind}, which nobody answers later,")
+                )
         except Retryable as error:
             log.warning("query.unwell", type=kind, error=repr(error))
             outcome = Outcome(refusal=Unavailable(what=f"What {kind} needs", retry_after_seconds=2))
@@ -275,19 +276,27 @@ class Server:
                 refusal = Unexpected(what=f"{kind} at the {self._service} service")
             outcome = Outcome(refusal=refusal)
         if kind in self._metrics:
-            self._metrics[kind].record(
-                "refused" if outcome.refusal else "done", self._clock.monotonic() - started
-            )
+            self._metrics[kind].record(_word(outcome), self._clock.monotonic() - started)
         return outcome
 
 
-async def _call(handler: Handler, message: Any, context: Context) -> Outcome:  # noqa: ANN401 - any contract
+def _word(outcome: Outcome | None) -> str:
+    """Say in a word what became of a message."""
+    if outcome is None:
+        return "later"
+    return "refused" if outcome.refusal else "done"
+
+
+async def _call(handler: Handler, message: Any, context: Context) -> Outcome | None:  # noqa: ANN401 - any contract
+    """Give the outcome; None where it comes later, from elsewhere."""
     try:
         result = await handler.call(message, context)
     except Refused as refused:
         return Outcome(refusal=refused.refusal)
     if isinstance(result, Refusal):
         return Outcome(refusal=result)
+    if result is LATER:
+        return None
     return Outcome(result=handler.encode(result))
 
 

@@ -3,6 +3,7 @@
 Services bind to these with `declare=False` and never create one themselves.
 """
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,6 +100,30 @@ class Bucket:
     atomic: bool = field(default=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseGroup:
+    """So many leases of one kind: how many is recorded by the provisioner, and never changes."""
+
+    name: str
+    count: int
+
+    def to_bytes(self) -> bytes:
+        """Write how many there are, as it is recorded."""
+        return json.dumps({"count": self.count}).encode()
+
+    def objection(self, recorded: bytes | None) -> str | None:
+        """Say what is wrong with what was recorded, and what to do; None where nothing is."""
+        if not recorded:
+            return f"nobody recorded how many leases {self.name} has: run `tracseq provision`"
+        count = json.loads(recorded)["count"]
+        if count == self.count:
+            return None
+        return (
+            f"the broker was provisioned for {count} partitions of {self.name}, and this version "
+            f"has {self.count}: run the version that fits, or begin with an empty broker"
+        )
+
+
 COMMAND_WINDOW_SECONDS = 600.0
 """How long the broker recognises a command that is sent again; later its recorded outcome does."""
 
@@ -128,6 +153,7 @@ STREAMS: tuple[Stream, ...] = (
             name=subjects.saga_stream(p),
             subjects=(subjects.saga_subjects(p),),
             what=f"Saga logs and their timers, partition {p} of {subjects.SAGA_PARTITIONS}.",
+            atomic=True,
             schedules=True,
         )
         for p in range(subjects.SAGA_PARTITIONS)
@@ -195,14 +221,17 @@ CONSUMERS: tuple[Consumer, ...] = (
         )
         for owner in COMMAND_OWNERS
     ),
-    Consumer(
-        name="transaction-replies",
-        stream=subjects.REPLIES,
-        filter=subjects.every("rpl"),
+    *(
+        Consumer(
+            name=subjects.replies_consumer(p),
+            stream=subjects.REPLIES,
+            filter=subjects.replies_to(p),
+        )
+        for p in range(subjects.SAGA_PARTITIONS)
     ),
     *(
         Consumer(
-            name=f"transaction-due-{p}",
+            name=subjects.due_consumer(p),
             stream=subjects.saga_stream(p),
             filter=subjects.saga_subjects(p, "due.>"),
         )
@@ -222,8 +251,17 @@ BUCKETS: tuple[Bucket, ...] = (
         ttl_seconds=DAY_SECONDS,
     ),
     Bucket(name=subjects.SNAPSHOTS_BUCKET, what="Folded states of long logs, and positions."),
-    Bucket(name=subjects.LEASES_BUCKET, what="Who owns a partition.", ttl_seconds=10),
+    # Without an age: what expires is said in a lease itself, and its epoch must outlive it.
+    Bucket(name=subjects.LEASES_BUCKET, what="Who owns a partition, and since which epoch."),
 )
+
+FILE_STORES: tuple[Bucket, ...] = (
+    Bucket(name=subjects.FILES_BUCKET, what="Uploads and large parts of messages."),
+    Bucket(name=subjects.ARCHIVE_BUCKET, what="Logs of sagas that ended long ago, compressed."),
+)
+
+SAGA_LEASES = LeaseGroup(name=subjects.SAGA_LEASES, count=subjects.SAGA_PARTITIONS)
+LEASE_GROUPS: tuple[LeaseGroup, ...] = (SAGA_LEASES,)
 
 
 def consumer(name: str) -> Consumer:

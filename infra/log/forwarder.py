@@ -143,6 +143,8 @@ class Forwarder:
 
     def _messages(self, entry: Entry) -> list[_Message]:
         messages: list[_Message] = []
+        if entry.again:
+            return messages
         for index, event in enumerate(entry.events):
             if not event.contract.public:
                 continue

@@ -23,10 +23,12 @@ from infra.bus.connection import EXPECTED_LAST_SUBJECT_SEQ, Connection
 from infra.bus.context import Context
 from infra.bus.errors import BrokerUnavailable, NotSent
 from infra.bus.follow import Follower
+from infra.bus.reads import Raw
 from infra.clock import SYSTEM, Clock
 from infra.ids import new_id
 from infra.log.deciding import Append, Change, States, plan
-from infra.log.loading import Loader
+from infra.log.gathering import Gathering
+from infra.log.loading import REMEMBERS, Loader
 from infra.log.recent import Recent
 from infra.telemetry import metrics, tracing
 
@@ -54,16 +56,24 @@ class Log:
         *,
         stream: str | None = None,
         filter: str | None = None,  # noqa: A002 - JetStream's word
+        gathers: bool = False,
+        remembers: int = REMEMBERS,
         clock: Clock = SYSTEM,
     ) -> None:
-        """Bind to the service's log stream, or another that holds logs of its; reads nothing."""
+        """Bind to the service's log stream, or another that holds logs of its; reads nothing.
+
+        With `gathers`, appends that wait for the disk together are stored together: for a broker
+        that syncs each one before it acknowledges it (profile `safe`). At most `remembers`
+        aggregates are kept in memory as they were loaded, and no more entries.
+        """
         self.connection = connection
         self.service = service
         self.stream = stream or subjects.log_stream(service)
         self.filter = filter or subjects.log_subjects(service)
         self._clock = clock
-        self._loader = Loader(connection, self.stream)
-        self._recent = Recent()
+        self._loader = Loader(connection, self.stream, remembers=remembers)
+        self._recent = Recent(remembers)
+        self._gathering = Gathering(connection) if gathers else None
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tracer = tracing.tracer_for(service)
         self._appends = metrics.counter("tracseq_log_appends_total", service=service)
@@ -106,9 +116,25 @@ class Log:
         """Read the whole log of an aggregate, oldest first."""
         return await self._loader.entries(kind, key)
 
+    async def caused_by(
+        self, kind: Aggregate[StateT], loaded: Loaded[StateT], cause: str
+    ) -> Entry | None:
+        """Read the newest entry that a message led to; None where it led to none.
+
+        The newest of a log are found at once; for one that lies deeper the log is read, once.
+        """
+        seq = loaded.seq_of(cause)
+        if seq is None and loaded.number > len(loaded.seqs):
+            seq = await self._loader.seq_of(kind, loaded.key, cause)
+        return None if seq is None else await self._loader.entry(seq)
+
     async def bodies(self, kind: Aggregate[Any], key: UUID | str) -> list[bytes]:
         """Read the whole log of an aggregate as the bytes that were hashed."""
-        return await self._loader.bodies(kind, key)
+        return [raw.body for raw in await self._loader.raws(kind.subject(key))]
+
+    async def raws(self, kind: Aggregate[Any], key: UUID | str) -> list[Raw]:
+        """Read the whole log of an aggregate as it lies there, oldest first."""
+        return await self._loader.raws(kind.subject(key))
 
     async def at(self, kind: Aggregate[StateT], key: UUID | str, at: datetime) -> Loaded[StateT]:
         """Load an aggregate as it was at a time; without state where it did not exist then."""
@@ -179,10 +205,10 @@ class Log:
             return False
         # It may lie deeper in a long log than what is remembered.
         for change, loaded in zip(changes, before, strict=True):
-            if loaded.number > CAUSES_MAX and await self._loader.holds(
-                change.kind, change.key, context.message_id
-            ):
-                return True
+            if loaded.number > CAUSES_MAX:
+                seq = await self._loader.seq_of(change.kind, change.key, context.message_id)
+                if seq is not None:
+                    return True
         return False
 
     # Appending
@@ -218,6 +244,8 @@ class Log:
             (a.subject, a.body, {EXPECTED_LAST_SUBJECT_SEQ: str(a.before.seq)}) for a in planned
         ]
         try:
+            if len(messages) == 1 and self._gathering is not None:
+                return await self._gathering.append(messages[0])
             if len(messages) == 1:
                 return (await self.connection.publish(*messages[0])).seq
             return (await self.connection.publish_batch(messages, batch_id=new_id().hex)).seq

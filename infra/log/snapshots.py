@@ -65,17 +65,22 @@ class Snapshots:
             document["number"],
             document["hash"],
             tuple(document["causes"]),
+            tuple(document.get("seqs", ())),
         )
 
     async def put(self, kind: Aggregate[Any], loaded: Loaded[Any]) -> None:
         """Keep a snapshot; failing to is no failure, the log is complete without it."""
-        adapter = _adapter(cast("Hashable", kind.state))
+        state = None
+        if loaded.state is not None:
+            adapter = _adapter(cast("Hashable", kind.state))
+            state = adapter.dump_python(loaded.state, mode="json")
         document = {
-            "state": None if loaded.state is None else adapter.dump_python(loaded.state, mode="json"),
+            "state": state,
             "seq": loaded.seq,
             "number": loaded.number,
             "hash": loaded.hash,
             "causes": loaded.causes,
+            "seqs": loaded.seqs,
         }
         try:
             await self._connection.publish(

@@ -45,7 +45,7 @@ class Platform:
             common=common,
             connection=connection,
             bus=bus,
-            log=Log(connection, service, clock=clock),
+            log=Log(connection, service, gathers=common.profile == "safe", clock=clock),
             store=Store(common.mongo_url, f"{common.mongo_database_prefix}_{service}"),
             clock=clock,
         )

@@ -16,6 +16,7 @@ import uvloop
 from pydantic import ValidationError
 
 from infra.bus.connection import BrokerUnavailable
+from infra.lease.bucket import WrongCountError
 from infra.runtime.platform import Platform
 from infra.runtime.running import Running
 from infra.runtime.service import Build
@@ -109,7 +110,7 @@ def run(name: str, build: Build[Any], settings: type[ServiceSettings]) -> None:
     blueprint = Blueprint(name, build, own)
     try:
         uvloop.run(_until_signal([blueprint], common))
-    except (BrokerUnavailable, OSError) as error:
+    except (BrokerUnavailable, WrongCountError, OSError) as error:
         log.error("service.cannot_start", service=name, error=str(error))  # noqa: TRY400 - the text says it all
         sys.exit(1)
 

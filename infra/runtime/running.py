@@ -59,6 +59,9 @@ class Running:
             self._consumers.add(declared, self._server.on_command, on_dead=self._server.on_dead)
         for declared, handle in service.consumers:
             self._consumers.add(declared, handle)
+        for leased in service.leased.values():
+            for declared, handle in leased:
+                self._consumers.add(declared, handle, waits=True)
         self._control = Control(platform.connection, service.name, service.projections)
         self._tasks: list[asyncio.Task[None]] = []
         self._app = self._make_app()
@@ -101,6 +104,8 @@ class Running:
         checks: dict[str, Check] = {"nats": self._check_nats, "consumers": self._check_consumers}
         if self.service.projections:
             checks["store"] = self.service.platform.store.ping
+        if self.service.leases is not None:
+            checks["leases"] = self.service.leases.check
         return checks | dict(self.service.checks)
 
     async def _check_nats(self) -> None:
@@ -115,6 +120,7 @@ class Running:
 
         Raises:
             MissingStream: the provisioner has not run.
+            WrongCountError: it was provisioned for another number of partitions.
             PortTakenError: another process listens on the service's port.
         """
         service = self.service
@@ -128,8 +134,29 @@ class Running:
             await self._control.start()
         await self._server.start()
         await self._consumers.start()
+        await self._start_leases()
         await self.http.start()
         log.info("service.started", service=service.name, url=self.http.url)
+
+    async def _start_leases(self) -> None:
+        leases = self.service.leases
+        if leases is None:
+            return
+        await leases.start(self._begin, self._end)
+        self._spawn(f"leases of {leases.group.name}", leases.run)
+        self._spawn(f"listen to leases of {leases.group.name}", leases.listen)
+
+    async def _begin(self, lease: int) -> None:
+        for declared, _ in self.service.leased[lease]:
+            self._consumers.begin(declared.name)
+
+    async def _end(self, lease: int) -> None:
+        leased = self.service.leased[lease]
+        await asyncio.gather(*(self._consumers.end(declared.name) for declared, _ in leased))
+
+    async def _stop_leases(self) -> None:
+        if self.service.leases is not None:
+            await self.service.leases.stop()
 
     def _spawn(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(
@@ -150,11 +177,13 @@ class Running:
     async def stop(self) -> None:
         """Take nothing more, finish what is under way within the drain time, then stop.
 
-        Requests end first, while the consumers still answer them. A part that cannot be stopped
+        Requests end first, while the consumers still answer them; then others may take over what
+        this process held. A part that cannot be stopped
         keeps no other from it.
         """
         for part in (
             self.http.stop,
+            self._stop_leases,
             self._consumers.stop,
             self._server.stop,
             self._control.stop,

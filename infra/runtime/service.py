@@ -11,6 +11,7 @@ from infra.bus.consumer import Handle
 from infra.bus.handler import Handler
 from infra.bus.streams import Consumer
 from infra.http.routing import Route
+from infra.lease.leases import Leases
 from infra.log.forwarder import Forwarder
 from infra.runtime.platform import Platform
 from infra.settings import ServiceSettings
@@ -35,6 +36,12 @@ class Service:
     """Every command and query that it takes: its table of contents."""
     consumers: Sequence[tuple[Consumer, Handle]] = ()
     """Declared consumers beside the one for commands."""
+    leases: Leases | None = None
+    """Its part in a group of leases, where several processes share its work."""
+    leased: Mapping[int, Sequence[tuple[Consumer, Handle]]] = field(
+        default_factory=dict[int, Sequence[tuple[Consumer, Handle]]]
+    )
+    """Consumers that are pulled while a lease is held, by its number."""
     projections: Sequence[Projector[Any]] = ()
     """Its read models, kept from logs or streams."""
     forwarders: Sequence[Forwarder] = ()

@@ -8,17 +8,16 @@ it or to sort it. At a million documents that is 2,000 small documents read for 
 
 from bisect import bisect_right, insort
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.store.read_model import Put, ReadModel, Write
+from infra.store.read_model import SEQ, Put, ReadModel, Write
+from infra.store.wanted import HIGHEST, LOWEST, Span, fits
 
 BLOCK = 500
 """Documents after which the newest block is full. What is written into the past makes its block
 larger: that costs time where a page lies in it, never a wrong answer."""
-LOWEST = -(1 << 62)
-"""Where the first block begins."""
 FACETS_MAX = 1_000
 OTHER = 0
 """The code of every facet beyond `FACETS_MAX`: lists that ask by counted fields count for
@@ -35,6 +34,8 @@ class Standing:
 
     order: int
     code: int
+    seq: int = 0
+    """The sequence that it shows; 0 where it has none."""
 
 
 @dataclass(slots=True)
@@ -68,7 +69,9 @@ class Census:
 
     def standing(self, document: Mapping[str, Any], order: int) -> Standing:
         """Say where a document stands that is there already, by its counted fields."""
-        return Standing(order, self.codes.get(facet_of(self.model, document), OTHER))
+        code = self.codes.get(facet_of(self.model, document), OTHER)
+        seq = document.get(SEQ)
+        return Standing(order, code, seq if isinstance(seq, int) else 0)
 
     def stage(self, writes: Sequence[Write], known: Mapping[str, Standing]) -> Staged:
         """Work out what writes change.
@@ -88,6 +91,12 @@ class Census:
         for put in sorted((w for w in writes if isinstance(w, Put)), key=lambda put: put.order):
             staging.put(put)
         return staging.staged
+
+    def blocks_of(self, orders: Iterable[int]) -> set[Span]:
+        """Give the blocks in which orders lie; none where there is no block yet."""
+        lows = [*sorted(self.blocks), HIGHEST]
+        places = {bisect_right(lows, order) for order in orders if self.blocks}
+        return {Span(lows[place - 1], lows[place]) for place in places}
 
     def apply(self, staged: Staged) -> None:
         """Take over what was staged, once it is stored."""
@@ -109,7 +118,7 @@ class _Staging:
         facet = facet_of(self._census.model, put.fields)
         if facet not in staged.codes and len(staged.codes) < self._census.facets_max:
             staged.codes = {**staged.codes, facet: len(staged.codes) + 1}
-        standing = Standing(put.order, staged.codes.get(facet, OTHER))
+        standing = Standing(put.order, staged.codes.get(facet, OTHER), put.seq)
         self._open_block(put.order)
         self.count(standing, 1)
         staged.highest = max(staged.highest, put.order)
@@ -160,12 +169,8 @@ def codes_of(model: ReadModel, facets: Sequence[Facet], asked: Mapping[str, Any]
     return {
         code
         for code, facet in enumerate(facets, start=1)
-        if all(_has(facet[place], value) for place, value in places)
+        if all(fits(facet[place], value) for place, value in places)
     }
-
-
-def _has(held: object, value: object) -> bool:
-    return value in held if isinstance(held, tuple) else held == value
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from infra.store.pointer import (
     next_generation,
     read_pointer,
 )
-from infra.store.read_model import ORDER, ReadModel, Write
+from infra.store.read_model import ORDER, SEQ, Marks, Put, ReadModel, Write
+from infra.store.wanted import Span
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +46,7 @@ class Generation:
         )
         self._known: OrderedDict[str, Standing] = OrderedDict()
         self._knows_all = True
-        self._looked_at = dict.fromkeys((ORDER, *model.counted), 1)
+        self._looked_at = dict.fromkeys((ORDER, SEQ, *model.counted), 1)
 
     @classmethod
     async def claim(
@@ -74,7 +75,7 @@ class Generation:
         found = await read_pointer(store, pointer_id)
         if found is None:
             number = generation or await next_generation(store, model)
-            found = Pointer(pointer_id, number, 0, new_id().hex, model.shape)
+            found = Pointer(pointer_id, number, model.beginning, new_id().hex, model.shape)
             await make_pointer(store, found)
         if found.shape != model.shape and not reshape:
             raise StoreUnavailable(f"another version of the service keeps read model {model.name}")
@@ -97,7 +98,8 @@ class Generation:
             self._knows_all = living <= REMEMBERED_MAX
             if self._knows_all:
                 async for document in self._documents.find({}, self._looked_at):
-                    self._remember(document["_id"], self._standing(document))
+                    if isinstance(document.get(ORDER), int):
+                        self._remember(document["_id"], self._standing(document))
         if self._knows_all and len(self._known) != living:
             await self._begin_anew(f"{len(self._known)} documents, {living} counted")
 
@@ -105,7 +107,13 @@ class Generation:
         """Leave a generation that is of no use for a new one, which fills from the beginning."""
         log.warning("read_model.begun_anew", read_model=self._model.name, why=why)
         number = await next_generation(self._store, self._model)
-        fresh = Pointer(self.pointer.id, number, 0, self.pointer.writer, self._model.shape)
+        fresh = Pointer(
+            self.pointer.id,
+            number,
+            self._model.beginning,
+            self.pointer.writer,
+            self._model.shape,
+        )
         await _prepare(self._store, self._model, number)
         await move_pointer(self._store, self.pointer, fresh)
         self.pointer = fresh
@@ -131,19 +139,71 @@ class Generation:
         if found is None or found.position() != self.pointer.position():
             raise Displaced(self.pointer.id)
 
-    async def write(self, writes: Sequence[Write], seq: int) -> None:
+    async def write(self, writes: Sequence[Write], marks: Marks) -> None:
         """Write documents and the position they lead to: all, or nothing.
 
         Args:
-            writes: at most one for each document.
-            seq: the sequence of the source that is shown then.
+            writes: at most one for each document; left out is what shows no higher a sequence
+                than what is there.
+            marks: the sequence of each source that is shown then.
 
         Raises:
             Displaced: the position is not where this writer left it; nothing was written.
             StoreUnavailable, Conflict: as `Store.together`; claim again before the next write.
         """
-        staged = self._census.stage(writes, await self._find([write.id for write in writes]))
-        after = replace(self.pointer, seq=seq, highest=staged.highest, facets=tuple(staged.codes))
+        known = await self._find([write.id for write in writes])
+        newer = [write for write in writes if not _is_shown(write, known.get(write.id))]
+        await self._store_staged(self._census.stage(newer, known), marks)
+
+    async def mend(self, put: Put, seen: Document | None) -> bool:
+        """Write a document over whatever stands in its place, and count its blocks anew.
+
+        Args:
+            put: what the document should be.
+            seen: what stood there when it was found to be wrong; None where there was none.
+
+        Returns:
+            False where something else stands there by now: nothing was written.
+
+        Raises:
+            Displaced, StoreUnavailable, Conflict: as `write`.
+        """
+        with reaching(f"document {put.id} of {self._model.name} cannot be read"):
+            present = await self._documents.find_one({"_id": put.id})
+        if present != seen:
+            return False
+        places = {put.order}
+        if (known := self._known.get(put.id)) is not None:
+            places.add(known.order)
+        if present is not None and isinstance(present.get(ORDER), int):
+            places.add(present[ORDER])
+        staged = self._census.stage([put], {})
+        ((_, standing),) = staged.puts
+        # Where the newest block was full, a new document has opened one of its own.
+        opened = staged.blocks.keys() - self._census.blocks.keys()
+        for block in self._census.blocks_of(places):
+            counts = staged.blocks[block.low] = await self._count(block, put.id)
+            if not opened and block.holds(put.order):
+                counts[standing.code] += 1
+        await self._store_staged(staged, self.pointer.marks)
+        return True
+
+    async def _count(self, block: Span, without: str) -> Counter[int]:
+        """Count what a block holds, one document left out, by what the next writes take back."""
+        found = dict[str, Standing]()
+        if not self._knows_all:
+            with reaching(f"documents of {self._model.name} cannot be read"):
+                asked = {ORDER: block.condition()}
+                async for document in self._documents.find(asked, self._looked_at):
+                    found[document["_id"]] = self._standing(document)
+        found.update(self._known)
+        found.pop(without, None)
+        return Counter(one.code for one in found.values() if block.holds(one.order))
+
+    async def _store_staged(self, staged: Staged, marks: Marks) -> None:
+        after = replace(
+            self.pointer, marks=marks, highest=staged.highest, facets=tuple(staged.codes)
+        )
 
         async def work(session: Session) -> None:
             await move_pointer(self._store, self.pointer, after, session=session)
@@ -167,7 +227,8 @@ class Generation:
         unknown = [one for one in ids if one not in known]
         with reaching(f"documents of {self._model.name} cannot be read"):
             async for document in self._documents.find({"_id": {"$in": unknown}}, self._looked_at):
-                known[document["_id"]] = self._standing(document)
+                if isinstance(document.get(ORDER), int):
+                    known[document["_id"]] = self._standing(document)
         return known
 
     def _standing(self, document: Document) -> Standing:
@@ -179,6 +240,10 @@ class Generation:
         if len(self._known) > REMEMBERED_MAX:
             self._known.popitem(last=False)
             self._knows_all = False
+
+
+def _is_shown(write: Write, known: Standing | None) -> bool:
+    return isinstance(write, Put) and known is not None and 0 < write.seq <= known.seq
 
 
 def read_block(document: Document) -> Counter[int]:

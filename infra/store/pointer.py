@@ -7,12 +7,14 @@ more, or less, than they show.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from infra.store.census import LOWEST, Facet, facet_from
+from infra.store.census import Facet, facet_from
 from infra.store.client import Document, Session, Store, reaching
-from infra.store.read_model import ReadModel
+from infra.store.read_model import Marks, ReadModel
+from infra.store.wanted import LOWEST
 
 POINTERS = "_read_models"
 
@@ -24,8 +26,8 @@ class Pointer:
     id: str
     """The read model's name; for a shadow, the name of its collection."""
     generation: int
-    seq: int
-    """The newest sequence of the source that the documents show."""
+    marks: Marks
+    """The newest sequence of each source that the documents show."""
     writer: str
     """Who may move the pointer: a claim by another ends it."""
     shape: str
@@ -34,12 +36,17 @@ class Pointer:
     highest: int = LOWEST
     """The highest order of its documents, with the facets a part of their census."""
 
+    @property
+    def seq(self) -> int:
+        """How much the documents show: the sequence, or the sum of several sources' sequences."""
+        return sum(self.marks)
+
     def position(self) -> Document:
         """Give what must be as it was read, for a change to be allowed."""
         return {
             "_id": self.id,
             "generation": self.generation,
-            "seq": self.seq,
+            "seq": self.marks[0] if len(self.marks) == 1 else list(self.marks),
             "writer": self.writer,
         }
 
@@ -66,12 +73,16 @@ async def read_pointer(store: Store, pointer_id: str) -> Pointer | None:
     return Pointer(
         id=pointer_id,
         generation=int(found["generation"]),
-        seq=int(found["seq"]),
+        marks=_marks_from(found["seq"]),
         writer=str(found["writer"]),
         shape=str(found["shape"]),
         highest=int(found["highest"]),
         facets=[facet_from(facet) for facet in found["facets"]],
     )
+
+
+def _marks_from(seq: Any) -> Marks:  # noqa: ANN401 - as it was stored
+    return tuple(int(mark) for mark in seq) if isinstance(seq, list) else (int(seq),)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - as it was stored
 
 
 async def make_pointer(store: Store, pointer: Pointer) -> None:

@@ -6,7 +6,8 @@ stands by until the other stalls. What a document says is not decided here.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import aclosing
 from typing import Generic
 
 import structlog
@@ -20,11 +21,12 @@ from tenacity import (
 
 from contracts.errors import Conflict, Refused, Retryable, Unavailable
 from infra.clock import SYSTEM, Clock
-from infra.store.client import Store, StoreUnavailable
+from infra.store.arriving import ITEMS_MAX, Arrived, follow_all
+from infra.store.client import Document, Store, StoreUnavailable
 from infra.store.generation import Generation
 from infra.store.pointer import Displaced, next_generation, read_pointer
-from infra.store.read_model import ReadModel, newest_of_each
-from infra.store.rebuild import Progress, swap, tidy
+from infra.store.read_model import Marks, Put, ReadModel, newest_of_each
+from infra.store.rebuild import Progress, level, swap, tidy
 from infra.store.source import ItemT, Positioned, Project, Source
 from infra.store.tracing import span_for, untraced
 from infra.telemetry import metrics, tracing
@@ -33,8 +35,6 @@ __all__ = ["ItemT", "Positioned", "Project", "Projector", "Source"]
 
 log = structlog.get_logger(__name__)
 
-ITEMS_MAX = 500
-"""Items in one transaction."""
 GATHER_SECONDS = 0.025
 """Between two transactions, while there is less than a full one."""
 RETRY_FIRST_SECONDS = 0.1
@@ -56,24 +56,34 @@ class Projector(Generic[ItemT]):
         service: str,
         store: Store,
         model: ReadModel,
-        source: Source[ItemT],
+        source: Source[ItemT] | Sequence[Source[ItemT]],
         project: Project[ItemT],
         *,
         clock: Clock = SYSTEM,
     ) -> None:
-        """Say what is made from what; `run` does it."""
+        """Say what is made from what; `run` does it.
+
+        Raises:
+            ValueError: the sources are not as many as the parts of the read model.
+        """
         self.name = model.name
         self.model = model
         self.healthy = False
         """Whether the read model was kept when last looked at."""
         self._store = store
-        self._source = source
+        self._sources = source if isinstance(source, Sequence) else (source,)
+        if len(self._sources) != model.parts:
+            raise ValueError(
+                f"read model {model.name} is made from {model.parts} source(s), and "
+                f"{len(self._sources)} are given: change `parts` of its declaration"
+            )
         self._project = project
         self._clock = clock
         self._turn = asyncio.Lock()
         self._moved = asyncio.Condition()
-        self._position = 0
+        self._marks = model.beginning
         self._head = 0
+        self._live: Generation | None = None
         self._rival = False
         self._generation: int | None = None
         self._shadow: int | None = None
@@ -86,12 +96,20 @@ class Projector(Generic[ItemT]):
 
     @property
     def position(self) -> int:
-        """The newest sequence that the read model shows, as far as this process knows."""
-        return self._position
+        """The newest sequence that the read model shows, as far as this process knows.
+
+        Of several sources the sum, which grows with each of them.
+        """
+        return sum(self._marks)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the read model."""
+        return self._live is not None
 
     def lag(self) -> int:
         """Say how far the read model is behind its source, in sequences, when last looked at."""
-        return max(0, self._head - self._position)
+        return max(0, self._head - self.position)
 
     async def run(self) -> None:
         """Keep the read model for ever, whatever becomes of the store meanwhile."""
@@ -110,7 +128,7 @@ class Projector(Generic[ItemT]):
     # Writing
 
     async def _lead(self) -> None:
-        live = await self._claim()
+        live = self._live = await self._claim()
         following = asyncio.create_task(self._follow(live))
         try:
             while not following.done():
@@ -119,6 +137,7 @@ class Projector(Generic[ItemT]):
                 await asyncio.wait({following}, timeout=WATCH_SECONDS)
             following.result()
         finally:
+            self._live = None
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
 
@@ -135,12 +154,12 @@ class Projector(Generic[ItemT]):
         live: Generation = await retrying(
             Generation.claim, self._store, self.model, self.name, reshape=first
         )
-        generation, seq = live.pointer.generation, live.pointer.seq
+        generation, marks = live.pointer.generation, live.pointer.marks
         if self._generation not in {None, generation}:
             self._tidy_at = self._clock.monotonic() + GRACE_SECONDS
         self._generation = generation
-        await self._show(seq)
-        log.info("projector.writes", read_model=self.name, generation=generation, after=seq)
+        await self._show(marks)
+        log.info("projector.writes", read_model=self.name, generation=generation, after=marks)
         return live
 
     async def _tell(self, state: RetryCallState) -> None:
@@ -149,26 +168,42 @@ class Projector(Generic[ItemT]):
         await self._look_ahead()
 
     async def _follow(self, live: Generation) -> None:
-        async for batch in self._source.follow(live.pointer.seq):
-            for items in _portions(batch):
-                await self._take(live, items)
-                await self._show(live.pointer.seq)
-            if len(batch) < ITEMS_MAX:
-                # What comes alone is shown at once; what comes in a stream is gathered, since a
-                # transaction costs as much for one document as for fifty.
-                await self._clock.sleep(GATHER_SECONDS)
+        async with aclosing(follow_all(self._sources, live.pointer.marks)) as arrivals:
+            async for arrived in arrivals:
+                await self._take(live, arrived)
+                await self._show(live.pointer.marks)
+                if len(arrived.items) < ITEMS_MAX:
+                    # What comes alone is shown at once; what comes in a stream is gathered, since a
+                    # transaction costs as much for one document as for fifty.
+                    await self._clock.sleep(GATHER_SECONDS)
 
-    async def _take(self, target: Generation, items: Sequence[ItemT]) -> None:
-        writes = newest_of_each(await self._project(items))
-        causes = [item.traceparent for item in items]
+    async def _take(self, target: Generation, arrived: Arrived[ItemT]) -> None:
+        writes = newest_of_each(await self._project(arrived.items))
+        causes = [item.traceparent for item in arrived.items]
         async with self._turn:
             with span_for(self._tracer, f"project {self.name}", causes):
-                await target.write(writes, items[-1].seq)
+                await target.write(writes, arrived.marks)
         self._documents.inc(len(writes))
 
-    async def _show(self, seq: int) -> None:
-        self._position = seq
-        self._head = max(self._head, seq)
+    async def mend(self, put: Put, seen: Document | None) -> bool:
+        """Write a document over what was seen in its place; only whoever leads can.
+
+        Returns:
+            False where this process does not write any more, or something else stands there by
+            now: nothing was written.
+
+        Raises:
+            Retryable: as `Generation.write`.
+        """
+        async with self._turn:
+            try:
+                return self._live is not None and await self._live.mend(put, seen)
+            except Displaced:
+                return False
+
+    async def _show(self, marks: Marks) -> None:
+        self._marks = marks
+        self._head = max(self._head, self.position)
         self._lag.set(self.lag())
         async with self._moved:
             self._moved.notify_all()
@@ -185,10 +220,13 @@ class Projector(Generic[ItemT]):
 
     async def _look_ahead(self) -> None:
         try:
-            self._head = max(await self._source.head(), self._position)
+            self._head = max(sum(await self._heads()), self.position)
         except Retryable as error:
             log.info("projector.source_silent", read_model=self.name, error=str(error))
         self._lag.set(self.lag())
+
+    async def _heads(self) -> Marks:
+        return tuple([await source.head() for source in self._sources])
 
     # Standing by
 
@@ -199,7 +237,7 @@ class Projector(Generic[ItemT]):
         except Retryable:
             return
         same = found is not None and found.generation == self._generation
-        self._rival = same and found is not None and found.seq >= self._position
+        self._rival = same and found is not None and found.seq >= self.position
         log.info("projector.displaced", read_model=self.name, by_rival=self._rival)
 
     async def _stand_by(self) -> None:
@@ -207,27 +245,30 @@ class Projector(Generic[ItemT]):
         moved_at = self._clock.monotonic()
         while self._clock.monotonic() < moved_at + STALL_SECONDS:
             found = await read_pointer(self._store, self.name)
-            if found is None or found.generation != self._generation or found.seq < self._position:
+            if found is None or found.generation != self._generation or found.seq < self.position:
                 break
             await self._look_ahead()
-            if found.seq > self._position or found.seq >= self._head:
+            if found.seq > self.position or found.seq >= self._head:
                 moved_at = self._clock.monotonic()
-            await self._show(found.seq)
+            await self._show(found.marks)
             self.healthy = True
             await self._clock.sleep(WATCH_SECONDS)
         self._rival = False
 
-    async def wait_for(self, seq: int, *, timeout_seconds: float = WAIT_FOR_SECONDS) -> None:
-        """Wait until the read model shows a sequence.
+    async def wait_for(
+        self, seq: int, *, part: int = 0, timeout_seconds: float = WAIT_FOR_SECONDS
+    ) -> None:
+        """Wait until the read model shows a sequence, of one of its sources where it has several.
 
         Raises:
             Refused: it does not within the bound (`Unavailable`).
         """
         try:
             async with asyncio.timeout(timeout_seconds), self._moved:
-                await self._moved.wait_for(lambda: self._position >= seq)
+                await self._moved.wait_for(lambda: self._marks[part] >= seq)
         except TimeoutError:
-            behind = f"The list of {self.name} (it shows sequence {self._position}, not yet {seq})"
+            shown = self._marks[part]
+            behind = f"The list of {self.name} (it shows sequence {shown}, not yet {seq})"
             raise Refused(Unavailable(what=behind, retry_after_seconds=2)) from None
 
     # Rebuilding
@@ -261,25 +302,20 @@ class Projector(Generic[ItemT]):
         return number
 
     async def _fill(self, shadow: Generation, on_progress: Progress | None) -> None:
-        goal = await self._source.head()
+        goal = await self._heads()
         if await self._serve(shadow, goal):
             return
-        async for batch in self._source.follow(0):
-            for items in _portions(batch):
-                await self._take(shadow, items)
+        async with aclosing(follow_all(self._sources, self.model.beginning)) as arrivals:
+            async for arrived in arrivals:
+                await self._take(shadow, arrived)
                 if on_progress is not None:
-                    on_progress(shadow.pointer.seq, max(goal, shadow.pointer.seq))
-            if await self._serve(shadow, goal):
-                return
+                    on_progress(shadow.pointer.seq, max(sum(goal), shadow.pointer.seq))
+                if await self._serve(shadow, goal):
+                    return
 
-    async def _serve(self, shadow: Generation, goal: int) -> bool:
+    async def _serve(self, shadow: Generation, goal: Marks) -> bool:
         """Let the shadow serve once it is level; our own writer waits meanwhile."""
-        if shadow.pointer.seq < goal:
+        if not level(shadow.pointer.marks, goal):
             return False
         async with self._turn:
             return await swap(self._store, self.model, shadow.pointer)
-
-
-def _portions(batch: Sequence[ItemT]) -> Iterator[Sequence[ItemT]]:
-    for start in range(0, len(batch), ITEMS_MAX):
-        yield batch[start : start + ITEMS_MAX]

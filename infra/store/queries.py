@@ -2,11 +2,12 @@
 
 Where only counted fields are asked by, the census says where a page lies, and one or two narrow
 closed ranges of the order are read. Asking by another field walks what has its value: that should
-be little. Nothing else can be asked: there is no search here.
+be little. What can be asked is declared (`ReadModel.ask_by`): there is no search in texts here.
 """
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from typing import Any, Generic
 
 from contracts.errors import Refused, Retryable, Unavailable
@@ -16,15 +17,14 @@ from infra.store.generation import read_block
 from infra.store.pointer import Pointer, read_pointer
 from infra.store.projector import WAIT_FOR_SECONDS, ItemT, Projector
 from infra.store.read_model import ORDER, VIEW
+from infra.store.wanted import EVERYWHERE, HIGHEST, AnyOf, Filters, Span, condition, fits
 
 BLOCKS_MAX = 20_000
 """Blocks of a census that are read for one list: 10 million documents."""
-HIGHEST = 1 << 62
 RETRY_AFTER_SECONDS = 2
 NEWEST_FIRST = [(ORDER, -1), ("_id", -1)]
 
 View = dict[str, Any]
-Filters = Mapping[str, Any]
 
 
 class Reader(Generic[ItemT]):
@@ -43,30 +43,63 @@ class Reader(Generic[ItemT]):
         page: int,
         page_size: int,
         min_seq: int = 0,
-        order_min: int | None = None,
+        part: int = 0,
+        orders: Span = EVERYWHERE,
     ) -> tuple[list[View], int]:
         """Give the views of one page, newest first, and how many there are in all.
 
         Args:
-            filters: by field; None does not filter.
+            filters: by field, a value or what `infra.store.wanted` has; None does not filter.
             page: from 1 on.
             page_size: how many views at most.
             min_seq: the sequence that the list must show; waited for, within `WAIT_FOR_SECONDS`.
-            order_min: the lowest order that is listed.
+            part: the source whose sequence that is, where the read model has several.
+            orders: of which documents are listed.
 
         Raises:
             Refused: the store does not answer, or does not show `min_seq` in time (`Unavailable`).
             ValueError: the read model is not declared to be asked by one of the fields.
         """
-        asked = {name: value for name, value in filters.items() if value is not None}
-        if strange := asked.keys() - set(self._model.ask_by):
-            raise ValueError(f"read model {self._model.name} cannot be asked by {sorted(strange)}")
-        pointer = await self._shown(min_seq)
+        asked = self._asked(filters)
+        pointer = await self._shown(min_seq, part)
         full = len(pointer.facets) >= FACETS_MAX
         counted = asked.keys() <= set(self._model.counted) and not (asked and full)
         with self._answering():
             way = self._by_census if counted else self._by_walk
-            return await way(pointer, asked, ((page - 1) * page_size, page_size), order_min)
+            return await way(pointer, asked, ((page - 1) * page_size, page_size), orders)
+
+    async def ids(self, filters: Filters, *, limit: int, orders: Span = EVERYWHERE) -> list[str]:
+        """Give the ids of what is asked for, newest first, at most `limit`.
+
+        Raises:
+            Refused, ValueError: as `page`.
+        """
+        asked = self._asked(filters)
+        pointer = await self._shown()
+        found: list[str] = []
+        with self._answering():
+            async with aclosing(self._walk(pointer, asked, orders)) as walking:
+                async for one in walking:
+                    found.append(one)
+                    if len(found) == limit:
+                        break
+        return found
+
+    async def stored(self, document_id: str) -> tuple[Pointer, Document | None]:
+        """Give a document as it lies in the store, and where the read model stood just before.
+
+        Raises:
+            Refused: as `page`.
+        """
+        pointer = await self._shown()
+        with self._answering():
+            return pointer, await self._documents(pointer).find_one({"_id": document_id})
+
+    def _asked(self, filters: Filters) -> dict[str, Any]:
+        asked = {name: value for name, value in filters.items() if value is not None}
+        if strange := asked.keys() - set(self._model.ask_by):
+            raise ValueError(f"read model {self._model.name} cannot be asked by {sorted(strange)}")
+        return asked
 
     async def one(self, document_id: str, *, min_seq: int = 0) -> View | None:
         """Give the view of one document; None where there is none.
@@ -79,13 +112,13 @@ class Reader(Generic[ItemT]):
             found = await self._documents(pointer).find_one({"_id": document_id}, {VIEW: 1})
         return found[VIEW] if found else None
 
-    async def _shown(self, min_seq: int) -> Pointer:
+    async def _shown(self, min_seq: int = 0, part: int = 0) -> Pointer:
         if min_seq:
-            await self._projector.wait_for(min_seq, timeout_seconds=WAIT_FOR_SECONDS)
+            await self._projector.wait_for(min_seq, part=part, timeout_seconds=WAIT_FOR_SECONDS)
         with self._answering():
             pointer = await read_pointer(self._store, self._model.name)
         known = pointer is not None and pointer.shape == self._model.shape
-        if pointer is None or pointer.seq < min_seq or not known:
+        if pointer is None or not known or pointer.marks[part] < min_seq:
             # The store lost something a moment ago, or the service is being replaced by another
             # version of it; the projector sees to it.
             what = f"The list of {self._model.name} (it is being filled again)"
@@ -103,13 +136,13 @@ class Reader(Generic[ItemT]):
     # By the census
 
     async def _by_census(
-        self, pointer: Pointer, asked: Filters, window: tuple[int, int], order_min: int | None
+        self, pointer: Pointer, asked: Filters, window: tuple[int, int], orders: Span
     ) -> tuple[list[View], int]:
         collection = self._store.collection(self._model.blocks(pointer.generation))
         blocks = {b["_id"]: read_block(b) for b in await collection.find().to_list(BLOCKS_MAX)}
         seen = stretches(blocks, codes_of(self._model, pointer.facets, asked))
-        if order_min is not None:
-            seen = await self._cut(pointer, asked, seen, order_min)
+        if orders != EVERYWHERE:
+            seen = await self._cut(pointer, asked, seen, orders)
         skip, take = window
         found = find(seen, skip=skip, take=take)
         key = self._rarest(pointer, blocks, asked)
@@ -119,16 +152,19 @@ class Reader(Generic[ItemT]):
         return views[found.skip : found.skip + take], sum(one.matching for one in seen)
 
     async def _cut(
-        self, pointer: Pointer, asked: Filters, seen: Sequence[Stretch], order_min: int
+        self, pointer: Pointer, asked: Filters, seen: Sequence[Stretch], orders: Span
     ) -> list[Stretch]:
-        """Leave out what is older; of the block in which that begins, the newer part is counted."""
-        kept = [one for one in seen if one.low >= order_min]
-        partly = next((one for one in seen if one.low < order_min), None)
-        if partly is not None and (partly.below is None or partly.below > order_min):
-            stretch = Stretch(order_min, partly.below, 0)
-            key = next(iter(asked), None)
-            matching = len(await self._read(pointer, asked, key, stretch))
-            kept.append(Stretch(order_min, partly.below, matching))
+        """Leave out what lies elsewhere; of a block that is cut, what is left is counted."""
+        kept: list[Stretch] = []
+        for one in seen:
+            top = HIGHEST if one.below is None else one.below
+            inside = replace(one, low=max(one.low, orders.low), below=min(top, orders.below))
+            if (inside.low, inside.below) == (one.low, top):
+                kept.append(one)
+            elif inside.low < min(top, orders.below):
+                key = next((name for name in asked if _leads(asked[name])), None)
+                views = await self._read(pointer, asked, key, inside)
+                kept.append(replace(inside, matching=len(views)))
         return kept
 
     def _rarest(self, pointer: Pointer, blocks: Mapping[int, Block], asked: Filters) -> str | None:
@@ -138,7 +174,7 @@ class Reader(Generic[ItemT]):
             codes = codes_of(self._model, pointer.facets, {name: asked[name]})
             return sum(one.matching for one in stretches(blocks, codes))
 
-        return min(asked, key=matches, default=None)
+        return min((name for name in asked if _leads(asked[name])), key=matches, default=None)
 
     async def _read(
         self, pointer: Pointer, asked: Filters, key: str | None, stretch: Stretch
@@ -148,9 +184,9 @@ class Reader(Generic[ItemT]):
         Asked of the store is one field and the range, which one index answers; with more fields it
         may choose the index of another and walk all that has its value. The rest is left out here.
         """
-        query: Document = {} if key is None else {key: asked[key]}
+        query: Document = {} if key is None else {key: condition(asked[key])}
         below = HIGHEST if stretch.below is None else stretch.below
-        query[ORDER] = {"$gte": stretch.low, "$lt": below}
+        query[ORDER] = Span(stretch.low, below).condition()
         shown = {VIEW: 1, **dict.fromkeys(asked, 1)}
         found = await self._documents(pointer).find(query, shown).sort(NEWEST_FIRST).to_list(None)
         return [document[VIEW] for document in found if _matches(document, asked)]
@@ -158,30 +194,45 @@ class Reader(Generic[ItemT]):
     # By walking what has a value
 
     async def _by_walk(
-        self, pointer: Pointer, asked: Filters, window: tuple[int, int], order_min: int | None
+        self, pointer: Pointer, asked: Filters, window: tuple[int, int], orders: Span
     ) -> tuple[list[View], int]:
-        """Find a page among what has the first value asked for that is not counted."""
-        key = next((name for name in asked if name not in self._model.counted), next(iter(asked)))
-        query: Document = {key: asked[key]}
-        if order_min is not None:
-            query[ORDER] = {"$gte": order_min, "$lt": HIGHEST}
-        # One field and the range, as in `_read`; the views are read of one page alone.
-        documents = self._documents(pointer)
-        cursor = documents.find(query, dict.fromkeys(asked, 1)).sort(NEWEST_FIRST)
-        ids = [document["_id"] async for document in cursor if _matches(document, asked)]
+        """Find a page among what has one of the values; the views are read of the page alone."""
+        ids = [one async for one in self._walk(pointer, asked, orders)]
         skip, take = window
         on_page = ids[skip : skip + take]
+        documents = self._documents(pointer)
         found = await documents.find({"_id": {"$in": on_page}}, {VIEW: 1}).to_list(None)
         views = {document["_id"]: document[VIEW] for document in found}
         return [views[one] for one in on_page if one in views], len(ids)
+
+    async def _walk(self, pointer: Pointer, asked: Filters, orders: Span) -> AsyncGenerator[str]:
+        """Give the ids of what matches, newest first; asked of the store is as in `_read`."""
+        key = self._leading(asked)
+        query: Document = {} if key is None else {key: condition(asked[key])}
+        if key is None or orders != EVERYWHERE:
+            query[ORDER] = orders.condition()
+        shown = {"_id": 1, **dict.fromkeys(asked, 1)}
+        cursor = self._documents(pointer).find(query, shown).sort(NEWEST_FIRST)
+        async for document in cursor:
+            if _matches(document, asked):
+                yield document["_id"]
+
+    def _leading(self, asked: Filters) -> str | None:
+        """Choose the field to walk by: one with many values first, a range last."""
+
+        def rank(name: str) -> int:
+            return 2 if isinstance(asked[name], Span) else name in self._model.counted
+
+        return min((name for name in self._model.ask_by if name in asked), key=rank, default=None)
 
     def _documents(self, pointer: Pointer) -> Collection:
         return self._store.collection(self._model.collection(pointer.generation))
 
 
+def _leads(wanted: object) -> bool:
+    """Say whether an index leads to it within a range: for several values the range alone does."""
+    return not isinstance(wanted, AnyOf) or len(wanted.values) == 1
+
+
 def _matches(document: Document, asked: Filters) -> bool:
-    for name, value in asked.items():
-        held = document.get(name)
-        if held != value and not (isinstance(held, list) and value in held):
-            return False
-    return True
+    return all(fits(document.get(name), wanted) for name, wanted in asked.items())

@@ -12,7 +12,12 @@ from typing import Any
 ORDER = "order"
 """A whole number that grows with what is newer; lists show the highest first."""
 VIEW = "view"
-RESERVED = frozenset({"_id", ORDER, VIEW})
+SEQ = "seq"
+"""The sequence of what a document shows, where it has one."""
+RESERVED = frozenset({"_id", ORDER, VIEW, SEQ})
+
+Marks = tuple[int, ...]
+"""Where the sources of a read model stand, one sequence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,9 @@ class ReadModel:
     """Those of them that have few values (a status, a type), all together at most
     `infra.store.census.FACETS_MAX` combinations: any page of a list that asks by no other field is
     found at once. Asking by another costs time in proportion to the documents with its value."""
+    parts: int = 1
+    """Sources that it is made from beside each other, each with sequences of its own; what one
+    document shows comes from one of them."""
 
     def __post_init__(self) -> None:
         """Refuse a declaration that cannot work.
@@ -47,7 +55,13 @@ class ReadModel:
     @property
     def shape(self) -> str:
         """Say what its documents and its census are made for; another shape is filled anew."""
-        return f"{','.join(self.ask_by)}|{','.join(self.counted)}"
+        shape = f"{','.join(self.ask_by)}|{','.join(self.counted)}"
+        return shape if self.parts == 1 else f"{shape}|{self.parts}"
+
+    @property
+    def beginning(self) -> Marks:
+        """Say where its sources stand before anything was read of them."""
+        return (0,) * self.parts
 
     def collection(self, generation: int) -> str:
         """Name the collection of one generation."""
@@ -68,10 +82,14 @@ class Put:
     """JSON values, as they are sent to whoever lists them."""
     fields: Mapping[str, Any]
     """What it can be asked by; JSON values, or a list of them where any one will do."""
+    seq: int = 0
+    """The sequence that it shows: it never replaces a document with as high a one, or a higher.
+    0 where the order of the source is guard enough."""
 
     def document(self) -> dict[str, Any]:
         """Give the document as it is stored."""
-        return {"_id": self.id, ORDER: self.order, VIEW: dict(self.view), **self.fields}
+        guarded = {SEQ: self.seq} if self.seq else {}
+        return {"_id": self.id, ORDER: self.order, VIEW: dict(self.view), **self.fields, **guarded}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +103,14 @@ Write = Put | Remove
 
 
 def newest_of_each(writes: Sequence[Write]) -> list[Write]:
-    """Keep the last write of each document: what is written over at once need not be written."""
-    return list({write.id: write for write in writes}.values())
+    """Keep one write of each document, the last, or of those with a sequence the highest.
+
+    What is written over at once need not be written.
+    """
+    newest: dict[str, Write] = {}
+    for write in writes:
+        before = newest.get(write.id)
+        if isinstance(write, Put) and isinstance(before, Put) and write.seq < before.seq:
+            continue
+        newest[write.id] = write
+    return list(newest.values())

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import structlog
 
+from contracts.errors import Conflict
 from infra.store.client import Session, Store, StoreUnavailable, reaching
 from infra.store.pointer import (
     Displaced,
@@ -18,7 +19,7 @@ from infra.store.pointer import (
     move_pointer,
     read_pointer,
 )
-from infra.store.read_model import ReadModel
+from infra.store.read_model import Marks, ReadModel
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,11 @@ Progress = Callable[[int, int], None]
 """Hears the sequence reached, and the sequence to reach."""
 
 
+def level(marks: Marks, goal: Marks) -> bool:
+    """Say whether every source is as far as the goal; marks of another number are no goal."""
+    return len(marks) != len(goal) or all(m >= g for m, g in zip(marks, goal, strict=True))
+
+
 async def swap(store: Store, model: ReadModel, shadow: Pointer) -> bool:
     """Let the shadow serve, if it shows all that the present generation shows.
 
@@ -37,17 +43,17 @@ async def swap(store: Store, model: ReadModel, shadow: Pointer) -> bool:
 
     Raises:
         StoreUnavailable: the store does not answer, or the shadow is not there any more.
-        Conflict: as `Store.together`.
     """
     for _ in range(SWAPS_MAX):
         live = await read_pointer(store, model.name)
         if live is None:
             raise StoreUnavailable(f"the store lost {model.name} during its rebuild")
-        if live.seq > shadow.seq:
+        if not level(shadow.marks, live.marks):
             return False
         try:
             await _swap(store, live, shadow)
-        except Displaced:
+        except (Displaced, Conflict):
+            # A writer that moves or claims it at this moment: nothing of the swap was done.
             continue
         log.info("read_model.rebuilt", read_model=model.name, generation=shadow.generation)
         return True

@@ -128,6 +128,37 @@ FAMILIES = (
         owner="transaction",
     ),
     Family(
+        "tracseq_saga_audit_drift",
+        "gauge",
+        ("kind",),
+        "Documents of the list that were not what their logs say, in this cycle and the last.",
+        owner="transaction",
+    ),
+    Family(
+        "tracseq_saga_timers_swept_total",
+        "counter",
+        ("service",),
+        "Timers that did not fire and were found by the sweeper.",
+    ),
+    Family(
+        "tracseq_leases_held",
+        "gauge",
+        ("service",),
+        "Partitions that this process owns.",
+    ),
+    Family(
+        "tracseq_leases_lost_total",
+        "counter",
+        ("service",),
+        "Partitions that another process took from this one.",
+    ),
+    Family(
+        "tracseq_lease_conflicts_total",
+        "counter",
+        ("service",),
+        "Leases that another process wrote at the same time.",
+    ),
+    Family(
         "tracseq_log_appends_total",
         "counter",
         ("service",),

@@ -155,6 +155,8 @@ class Definition:
     hash: str
     """Hexadecimal SHA-256 over everything that decides how its sagas go."""
     by_name: Mapping[str, Step] = field(compare=False)
+    parallels: frozenset[int] = field(compare=False, default=frozenset())
+    """Which stages were written as `parallel`, counted from 0."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -166,9 +168,9 @@ class Definition:
         """The point of no return, where it has one."""
         return next((step for step in self.steps if step.kind is StepKind.PIVOT), None)
 
-    def under(self, recorded_hash: str) -> "Definition":
-        """Give this table under another hash: replay compares what it does, not what it is."""
-        return replace(self, hash=recorded_hash)
+    def known_as(self, version: int, recorded_hash: str) -> "Definition":
+        """Give this table under another name: replay compares what it does, not what it is."""
+        return replace(self, version=version, hash=recorded_hash)
 
 
 def hash_of(

@@ -135,7 +135,8 @@ def _on_due(definition: Definition, state: SagaState, given: Due) -> Transition 
 def _on_deadline(definition: Definition, state: SagaState, given: Due) -> Transition | Ignored:
     """Turn a saga back that took too long; one that cannot turn back any more is told about."""
     deadline = state.deadline
-    if _stands_still(state) or state.back or state.timer != given.name or deadline is None:
+    ended = state.status.ended or _stands_still(state)
+    if ended or state.back or state.timer != given.name or deadline is None:
         return Ignored(why=Why.STALE, detail=f"nothing waits for timer {given.name}")
     if given.at + CLOCK_SKEW_MAX < deadline:
         detail = f"timer {given.name} is due at {deadline}"
@@ -161,9 +162,7 @@ def _on_reply(definition: Definition, state: SagaState, given: Replied) -> Trans
             return Ignored(why=Why.STALE, detail=f"nothing waits for probe {given.command_id}")
         detail = f"step {step.name} was never asked with command {given.command_id}"
         return Ignored(why=Why.UNKNOWN, detail=detail)
-    # A saga that failed waits for a person, and its other steps may still be under way.
-    closed = state.status.ended and state.status is not TransactionStatus.FAILED
-    if given.command_id != stands.command_id or closed:
+    if given.command_id != stands.command_id or _is_closed(state):
         return _on_late_reply(definition, state, given)
     draft = Draft(definition, given, state)
     undo = stands.status is StepStatus.UNDOING
@@ -180,7 +179,7 @@ def _on_probed(
     definition: Definition, state: SagaState, given: Replied, step: Step
 ) -> Transition | Ignored:
     """Take what a participant says became of a step."""
-    if state.status.ended:
+    if _is_closed(state):
         return Ignored(why=Why.STALE, detail=f"nothing waits for probe {given.command_id}")
     draft = Draft(definition, given, state)
     draft.answered(given, undo=False)
@@ -241,8 +240,7 @@ def _on_signal(definition: Definition, state: SagaState, given: Signalled) -> Tr
     if denied and step.awaited is not None and step.awaited.denial_ends:
         comment = str(given.data.get("comment") or "without a comment")
         refused = ApprovalDenied(step=step.name, by=given.by, comment=comment)
-        draft.end_step(step, StepStatus.REFUSED, refused.to_problem().detail)
-        _compensate(draft, failure_of(step.name, refused))
+        _deny(draft, step, failure_of(step.name, refused))
     elif denied or len(stands.given_by) >= stands.needs:
         draft.end_step(step, StepStatus.DONE)
         settle(draft)
@@ -297,8 +295,13 @@ def _refused(refusal: Refusal) -> Ignored:
     return Ignored(why=Why.REFUSED, detail=refusal.to_problem().detail, refusal=refusal)
 
 
+def _is_closed(state: SagaState) -> bool:
+    # A saga that failed waits for a person, and its other steps may still be under way.
+    return state.status.ended and state.status is not TransactionStatus.FAILED
+
+
 def _stands_still(state: SagaState) -> bool:
-    return state.status.ended or state.status is TransactionStatus.PAUSED
+    return _is_closed(state) or state.status is TransactionStatus.PAUSED
 
 
 def _is_approval(step: Step) -> bool:
@@ -336,6 +339,14 @@ def _fail(draft: Draft, step: Step, failure: Failure, *, surely_not_done: bool =
     else:
         draft.end_step(step, StepStatus.UNKNOWN, failure.detail)
         _compensate(draft, failure)
+
+
+def _deny(draft: Draft, step: Step, failure: Failure) -> None:
+    if step.kind is StepKind.RETRIABLE:
+        _fail_after_pivot(draft, step, failure)
+        return
+    draft.end_step(step, StepStatus.REFUSED, failure.detail)
+    _compensate(draft, failure)
 
 
 def _may_help(retry: Retry, failure: Failure, *, undo: bool) -> bool:

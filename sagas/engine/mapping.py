@@ -91,9 +91,14 @@ def text(template: str, *refs: Ref) -> Text:
     return Text(template, refs)
 
 
+def first_of(*given: object) -> FirstOf:
+    """Take the first that is there: `first_of(out("scan.barcode"), start("barcode"))`."""
+    return FirstOf(tuple(to_fill(one) for one in given))
+
+
 def to_fill(given: object) -> Fill:
     """Read what stands in a definition's `given`: a reference, an object of such, or a constant."""
-    if isinstance(given, Ref | Text):
+    if isinstance(given, Ref | Text | FirstOf):
         return given
     if isinstance(given, Mapping):
         members = cast("Mapping[str, object]", given)

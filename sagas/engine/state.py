@@ -216,6 +216,7 @@ def _on_compensating(state: SagaState, event: TransactionCompensating, _at: date
         cancelled=event.cancelled,
         failure=event.failure,
         ended_at=None,
+        paused_at=None,
     )
 
 

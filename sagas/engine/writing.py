@@ -273,6 +273,7 @@ def saga(
                 attributes=found_by,
             ),
             by_name={one.name: one for stage in stages for one in stage},
+            parallels=frozenset(n for n, part in enumerate(parts) if isinstance(part, Parallel)),
         )
 
     return of

@@ -6,7 +6,7 @@ history is left, since it follows from another state. Words for people (`title`,
 compared: rewording is no change of behaviour. Nothing is sent, stored or measured here.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -97,23 +97,49 @@ def _read(history: Mapping[str, Any]) -> list[Entry]:
     ]
 
 
-def _replay_one(entries: Iterable[Entry], find: Find, report: Report) -> None:
+def _replay_one(entries: Sequence[Entry], find: Find, report: Report) -> None:
+    for divergence in walk(entries, find):
+        report.transitions += 1
+        if divergence is not None:
+            report.diverged.append(divergence)
+
+
+def walk(
+    entries: Iterable[Entry], find: Find, *, same: "Same | None" = None
+) -> Iterator[Divergence | None]:
+    """Decide anew on what each entry was decided on; None where it comes out as recorded.
+
+    The first difference is the last thing told: what follows it follows from another state.
+    """
     state: SagaState | None = None
     definition: Definition | None = None
     for entry in entries:
-        if definition is None:
-            named = entry.effects["definition"]
-            # Under the recorded hash, so that only a change of behaviour counts as one.
-            definition = find(named["type"], named["version"]).under(named["hash"])
-        report.transitions += 1
+        version, recorded_hash = _named(entry, state)
+        if definition is None or (definition.version, definition.hash) != (version, recorded_hash):
+            found = find(entry.effects["definition"]["type"], version)
+            # Under the recorded name, so that only a change of behaviour counts as one.
+            definition = found.known_as(version, recorded_hash)
         produced = decide(definition, state, read_input(entry))
-        if isinstance(produced, Ignored) or not _is_same(entry, produced):
-            report.diverged.append(difference(definition, state, entry, produced))
+        if isinstance(produced, Ignored) or not (same or is_same)(entry, produced):
+            yield difference(definition, state, entry, produced)
             return
+        yield None
         state = produced.state
 
 
-def _is_same(entry: Entry, produced: Transition) -> bool:
+def _named(entry: Entry, state: SagaState | None) -> tuple[int, str]:
+    """Say under which version and hash an entry was decided: a saga may have been migrated."""
+    if state is not None:
+        return state.version, state.definition_hash
+    named = entry.effects["definition"]
+    return named["version"], named["hash"]
+
+
+Same = Callable[[Entry, Transition], bool]
+
+
+def is_same(entry: Entry, produced: Transition) -> bool:
+    """Say whether a transition came out as recorded, words for people apart."""
     return (
         read_commands(entry.effects) == produced.commands
         and read_timers(entry.effects) == produced.timers

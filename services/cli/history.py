@@ -11,6 +11,7 @@ from contracts import subjects
 from contracts.entry import BrokenChainError, Entry, read_entry, verify_chain
 from infra.bus.streams import LOG_OWNERS
 from infra.clock import SYSTEM
+from infra.log.loading import Loader
 from services.cli import output
 from services.cli.broker import connection_to
 from services.cli.events import parse_since
@@ -76,7 +77,7 @@ def place(aggregate: str, key: str) -> tuple[str, str]:
 
 async def _read(data: Path, stream: str, subject: str) -> list[Entry]:
     async with connection_to(data) as connection:
-        raws = [raw async for raw in connection.read(stream, subject)]
+        raws = await Loader(connection, stream).raws(subject)
     try:
         verify_chain(raw.body for raw in raws)
     except BrokenChainError as error:

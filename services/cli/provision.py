@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from infra.bus.provision import ProvisionError, provision
+from infra.bus.provision import REPLICAS, ProvisionError, provision
+from infra.settings import Profile
 from services.cli import output
 from services.cli.broker import connection_to
 from services.cli.outcome import CliError, command
@@ -17,9 +18,14 @@ def register(app: typer.Typer) -> None:
     @command(app, "provision")
     async def provision_broker(
         *,
+        profile: Annotated[
+            Profile,
+            typer.Option(envvar="TRACSEQ_PROFILE", help="How durable: ha keeps three copies."),
+        ] = "dev",
         replicas: Annotated[
-            int, typer.Option(min=1, max=5, help="Copies of each stream; 3 in a cluster.")
-        ] = 1,
+            int | None,
+            typer.Option(min=1, max=5, help="Copies of each stream; the profile's by default."),
+        ] = None,
         data: DataOption = DATA_DEFAULT,
         as_json: JsonOption = False,
     ) -> None:
@@ -30,7 +36,7 @@ def register(app: typer.Typer) -> None:
         """
         async with connection_to(data) as connection:
             try:
-                report = await provision(connection, replicas=replicas)
+                report = await provision(connection, replicas=replicas or REPLICAS[profile])
             except ProvisionError as error:
                 raise CliError(f"{error}") from None
         if as_json:

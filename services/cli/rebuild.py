@@ -1,5 +1,6 @@
 """`tracseq rebuild`: make read models anew from the logs, while the system serves."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -31,31 +32,49 @@ def register(app: typer.Typer) -> None:
         The services do it themselves, so they must run. No truth is touched: the logs stay as they
         are.
         """
-        if service is not None and service not in catalog.NAMES:
-            remedy = f"Known are: {', '.join(catalog.NAMES)}."
-            raise usage_error("SERVICE", service, "is no service", remedy)
-        # It comes with the whole runtime, which no other command needs.
-        from infra.bus import control  # noqa: PLC0415
+        await _rebuild(service, read_model, data=data, as_json=as_json)
 
-        rebuilt: list[dict[str, Any]] = []
-        failed: list[str] = []
-        skipped: list[str] = []
-        async with connection_to(data) as connection:
-            for name in catalog.NAMES if service is None else (service,):
-                try:
-                    models = await control.order_rebuild(connection, name, read_model)
-                    rebuilt += [{"service": name, **model} for model in models]
-                except control.NobodyThereError as error:
-                    (skipped if service is None else failed).append(str(error))
-                except control.ControlError as error:
-                    failed.append(str(error))
-        if as_json:
-            output.print_json({"rebuilt": rebuilt, "skipped": skipped, "failed": failed})
-        else:
-            _show(rebuilt, skipped)
-        if failed or not rebuilt:
-            what = "; ".join(failed) or "no service that keeps a read model runs"
-            raise CliError(f"{what[0].upper()}{what[1:]}.")
+
+def register_for_sagas(group: typer.Typer) -> None:
+    """Add `tracseq saga rebuild`, which says `tracseq rebuild transaction transactions` shorter."""
+
+    @command(group, "rebuild")
+    async def rebuild_list(*, data: DataOption = DATA_DEFAULT, as_json: JsonOption = False) -> None:
+        """Rebuild the list of transactions from the logs; it goes on answering meanwhile.
+
+        The transaction service does it itself, so it must run. The logs stay as they are.
+        """
+        await _rebuild("transaction", "transactions", data=data, as_json=as_json)
+
+
+async def _rebuild(
+    service: str | None, read_model: str | None, *, data: Path, as_json: bool
+) -> None:
+    if service is not None and service not in catalog.NAMES:
+        remedy = f"Known are: {', '.join(catalog.NAMES)}."
+        raise usage_error("SERVICE", service, "is no service", remedy)
+    # It comes with the whole runtime, which no other command needs.
+    from infra.bus import control  # noqa: PLC0415
+
+    rebuilt: list[dict[str, Any]] = []
+    failed: list[str] = []
+    skipped: list[str] = []
+    async with connection_to(data) as connection:
+        for name in catalog.NAMES if service is None else (service,):
+            try:
+                models = await control.order_rebuild(connection, name, read_model)
+                rebuilt += [{"service": name, **model} for model in models]
+            except control.NobodyThereError as error:
+                (skipped if service is None else failed).append(str(error))
+            except control.ControlError as error:
+                failed.append(str(error))
+    if as_json:
+        output.print_json({"rebuilt": rebuilt, "skipped": skipped, "failed": failed})
+    else:
+        _show(rebuilt, skipped)
+    if failed or not rebuilt:
+        what = "; ".join(failed) or "no service that keeps a read model runs"
+        raise CliError(f"{what[0].upper()}{what[1:]}.")
 
 
 def _show(rebuilt: list[dict[str, Any]], skipped: list[str]) -> None:

@@ -11,13 +11,11 @@ from contracts.transaction import (
     ExportTransaction,
     GetTransaction,
     GetTransactionHistory,
-    ListTransactions,
-    TransactionStatus,
     TransitionView,
 )
 from contracts.types import TransactionId
 from infra.http.client import EdgeClient
-from services.cli import output, replay, running
+from services.cli import output, rebuild, replay, running, saga_archive, saga_list
 from services.cli.outcome import command
 from services.cli.running import DATA_DEFAULT, DataOption, JsonOption
 from services.cli.submit import steps_table
@@ -29,46 +27,12 @@ def register(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(no_args_is_help=True, help="Transactions that span services (sagas).")
     app.add_typer(group, name="saga")
-    _register_list(group)
+    saga_list.register(group)
     _register_show(group)
     _register_export(group)
     replay.register(group)
-
-
-def _register_list(group: typer.Typer) -> None:
-    @command(group, "list")
-    async def list_sagas(
-        *,
-        status: Annotated[
-            TransactionStatus | None, typer.Option(help="Only those that stand so.")
-        ] = None,
-        page: Annotated[int, typer.Option(min=1, help="Which page.")] = 1,
-        page_size: Annotated[int, typer.Option(min=1, max=1_000, help="How many on a page.")] = 50,
-        data: DataOption = DATA_DEFAULT,
-        as_json: JsonOption = False,
-    ) -> None:
-        """List transactions, newest first."""
-        async with EdgeClient(running.edge_url(data)) as edge:
-            found = await edge.ask(ListTransactions(status=status, page=page, page_size=page_size))
-        if as_json:
-            output.print_json(found)
-            return
-        columns = ("Transaction", "Type", "Status", "Started", "Ended", "Failed at", "Why")
-        rows = (
-            (
-                t.transaction_id,
-                t.saga_type,
-                t.status.value,
-                t.started_at,
-                t.ended_at,
-                t.failure.step if t.failure else None,
-                t.failure.code if t.failure else None,
-            )
-            for t in found.items
-        )
-        output.stdout().print(
-            output.make_table(f"{len(found.items)} of {found.total}", columns, rows)
-        )
+    rebuild.register_for_sagas(group)
+    saga_archive.register(group)
 
 
 def _register_show(group: typer.Typer) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from contracts.subjects import fingerprint
 from infra.bus.connection import Connection
 from infra.bus.provision import provision
 from infra.clock import SYSTEM
@@ -160,6 +161,8 @@ class System:
             "TRACSEQ_PROFILE": self.plan.profile,
             "TRACSEQ_LOG_LEVEL": self.plan.log_level,
             "TRACSEQ_DRAIN_SECONDS": str(DRAIN_SECONDS),
+            # One system at a time works on a folder, so whoever ran on it before is dead.
+            "TRACSEQ_INSTANCE": fingerprint(str(self._data)),
         }
         environment |= self.plan.told
         for service in self.plan.services:

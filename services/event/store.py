@@ -16,6 +16,7 @@ from contracts.types import Page
 from infra.runtime.stream_source import Told
 from infra.store.queries import Reader
 from infra.store.read_model import Put, ReadModel
+from infra.store.wanted import EVERYWHERE, Span
 from services.event import domain
 
 ASK_BY = ("type", "families", "subject", "correlation")
@@ -69,10 +70,10 @@ class TimelineStore:
         if depth > DEPTH_MAX:
             raise Refused(_too_deep(query))
         asked, since = _filters(query), query.since
-        order_min = domain.microseconds(since) if since is not None else None
+        orders = Span(low=domain.microseconds(since)) if since is not None else EVERYWHERE
         found = await asyncio.gather(
             *(
-                reader.page(asked, page=1, page_size=depth, order_min=order_min)
+                reader.page(asked, page=1, page_size=depth, orders=orders)
                 for reader in self._readers
             )
         )

@@ -51,6 +51,42 @@ WORDINGS: Mapping[Template, Wording] = {
         message="All {accepted} samples of the manifest {file} were accepted and are in their "
         "storage positions.\n\nSubmission: {submission_id}",
     ),
+    Template.SAMPLE_STORED: Wording(
+        title="Sample {barcode} is stored",
+        message="The sample {barcode} was accepted and is in its storage position.\n\n"
+        "Submission: {submission_id}",
+    ),
+    Template.IMPORT_FINISHED: Wording(
+        title="{registered} samples of {file} were imported, {refused} refused",
+        message="{registered} rows of {file} became samples and {refused} were refused; the "
+        "import lists each row with its outcome.\n\nImport: {submission_id}",
+    ),
+    Template.TRANSFER_MADE: Wording(
+        title="{carried} samples were carried to {path}",
+        message="{carried} samples rest in new positions in {path} now. Each one's chain of "
+        "custody says who carried it.\n\nTransfer: {submission_id}",
+    ),
+    Template.EXCURSION_ALERT: Wording(
+        title="Temperature excursion in {path}: {samples} samples on hold",
+        message="{path} left its temperature: {reason}. {samples} samples lie there and are on "
+        "hold until somebody has looked at them. Look after the place, then decide whether they "
+        "are released or discarded.\n\nExcursion: {submission_id}",
+    ),
+    Template.EXCURSION_CLOSED: Wording(
+        title="Samples of {path} were {outcome}",
+        message="The temperature excursion in {path} is closed: its {samples} samples were "
+        "{outcome}.\n\nExcursion: {submission_id}",
+    ),
+    Template.CONSENT_WITHDRAWN: Wording(
+        title="Consent withdrawn: {held} samples on hold",
+        message="Consent was withdrawn ({reason}). {held} samples, with everything that was made "
+        "of them, are on hold and can be used no more.\n\nWithdrawal: {submission_id}",
+    ),
+    Template.SAMPLES_DISPOSED: Wording(
+        title="{disposed} samples were disposed of",
+        message="{disposed} samples were taken out of storage and destroyed ({reason}).\n\n"
+        "Disposal: {submission_id}",
+    ),
 }
 
 

@@ -32,6 +32,9 @@ def view(loaded: Loaded[Sample]) -> SampleView:
         registered_at=sample.registered_at,
         registered_by=sample.registered_by,
         changed_at=sample.changed_at,
+        holds=list(sample.holds),
+        parent_ids=list(sample.parent_ids),
+        remaining_volume_ul=sample.remaining_ul,
         seq=loaded.seq,
     )
 

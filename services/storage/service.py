@@ -1,11 +1,14 @@
 """The composition root: every message storage takes, every list it keeps, every loop it runs."""
 
 from functools import partial
+from typing import Any
 
 from contracts.storage import (
     AddContainer,
+    CheckTransfer,
     ConfirmPositions,
     CreateLocation,
+    FindAffected,
     FindSamplePosition,
     GetCapacity,
     GetContainer,
@@ -14,14 +17,17 @@ from contracts.storage import (
     ListContainers,
     ListLocations,
     ListPositions,
+    MoveSamples,
     ReleasePositions,
+    RemoveSamples,
     ReservePositions,
+    ReserveTransfer,
 )
 from infra.log.forwarder import Forwarder
 from infra.runtime import Platform, Service, handle
 from infra.store.projector import Projector
 from infra.store.queries import Reader
-from services.storage.handlers import places, questions, reservations
+from services.storage.handlers import places, questions, reservations, transfers
 from services.storage.handlers.logs import Logs
 from services.storage.projections import project_containers, project_locations
 from services.storage.settings import Settings
@@ -46,6 +52,7 @@ def build(settings: Settings, platform: Platform) -> Service:
     reserve = partial(
         reservations.on_reserve, logs=logs, inventory=inventory, files=platform.bus.files
     )
+    carrying: Any = {"logs": logs, "inventory": inventory, "files": platform.bus.files}
     sweep = partial(
         reservations.sweep,
         logs=logs,
@@ -63,6 +70,11 @@ def build(settings: Settings, platform: Platform) -> Service:
             handle(ReservePositions, reserve),
             handle(ConfirmPositions, partial(reservations.on_confirm, logs=logs)),
             handle(ReleasePositions, partial(reservations.on_release, logs=logs)),
+            handle(CheckTransfer, partial(transfers.on_check_transfer, **carrying)),
+            handle(ReserveTransfer, partial(transfers.on_reserve_transfer, **carrying)),
+            handle(MoveSamples, partial(transfers.on_move, **carrying)),
+            handle(RemoveSamples, partial(transfers.on_remove, **carrying)),
+            handle(FindAffected, partial(transfers.on_find_affected, **carrying)),
             handle(GetLocation, partial(questions.on_get_location, logs=logs)),
             handle(GetContainer, partial(questions.on_get_container, logs=logs)),
             handle(GetGrid, partial(questions.on_get_grid, logs=logs)),

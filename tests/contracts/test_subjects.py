@@ -30,9 +30,15 @@ def grammar() -> dict[str, str]:
         "saga partition": subjects.saga_subjects(3),
         "saga partition, due timers": subjects.saga_subjects(3, "due.>"),
         "log of a saga": subjects.saga_log(SAGA),
-        "timer of a saga": subjects.saga_timer(SAGA, "deadline"),
-        "due timer of a saga": subjects.saga_due(SAGA, "deadline"),
-        "replies to a saga type": subjects.reply("sample_intake"),
+        "timer of a saga": subjects.saga_timer(SAGA, "register"),
+        "due timer of a saga": subjects.saga_due(SAGA, "register"),
+        "replies to a saga": subjects.reply("sample_intake", SAGA),
+        "replies to a saga partition": subjects.replies_to(3),
+        "consumer of a partition's replies": subjects.replies_consumer(3),
+        "consumer of a partition's due timers": subjects.due_consumer(3),
+        "count of a group's leases": subjects.lease_group(subjects.SAGA_LEASES),
+        "lease on a saga partition": subjects.lease(subjects.SAGA_LEASES, 3),
+        "member of a group": subjects.lease_member(subjects.SAGA_LEASES, "lab.example-8088"),
     }
 
 
@@ -78,7 +84,7 @@ def test_every_command_is_within_its_services_filter() -> None:
 
 
 def test_a_saga_stays_in_its_partition() -> None:
-    """Log, timers and due timers of one saga are in the same stream, whatever its id."""
+    """Log, timers and due timers of one saga share a stream, and its replies a consumer."""
     for number in range(2 * subjects.SAGA_PARTITIONS):
         saga_id = UUID(int=number)
         prefix = subjects.saga_subjects(subjects.saga_partition(saga_id)).removesuffix(">")
@@ -88,6 +94,8 @@ def test_a_saga_stays_in_its_partition() -> None:
             subjects.saga_due(saga_id, "t"),
         ):
             assert subject.startswith(prefix)
+        replies = subjects.replies_to(subjects.saga_partition(saga_id)).removesuffix(">")
+        assert subjects.reply("sample_intake", saga_id).startswith(replies)
 
 
 def spelt(source: str) -> list[str]:

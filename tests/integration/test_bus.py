@@ -311,10 +311,10 @@ async def test_provisioning_updates_the_limits_that_changed(
     """Of streams, consumers and buckets, and of those that changed alone."""
     _declare(monkeypatch, "STREAMS", subjects.COMMANDS, max_age_days=8)
     _declare(monkeypatch, "CONSUMERS", "sample-commands", ack_pending_max=8)
-    _declare(monkeypatch, "BUCKETS", subjects.LEASES_BUCKET, ttl_seconds=8)
+    _declare(monkeypatch, "BUCKETS", subjects.OUTCOMES_BUCKET, ttl_seconds=8)
     report = await provision(provisioned)
     assert report.created == []
-    assert report.updated == [subjects.COMMANDS, "consumer sample-commands", "bucket leases"]
+    assert report.updated == [subjects.COMMANDS, "consumer sample-commands", "bucket outcomes"]
     info = await provisioned.api(f"STREAM.INFO.{subjects.COMMANDS}")
     assert info["config"]["max_age"] == 8 * 86_400 * 1_000_000_000
 

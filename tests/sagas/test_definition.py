@@ -8,10 +8,8 @@ import pytest
 from contracts.storage import ConfirmPositions, ReservePositions
 from sagas.definitions import SAMPLE_INTAKE
 from sagas.engine.definition import RETRIABLE, Retry, Step
-from sagas.engine.diagram import draw_definition, draw_saga
 from sagas.engine.mapping import SAGA_ID, Const, FirstOf, out, start, text
 from sagas.engine.writing import RETRIABLE_WITHIN, saga, seconds, step
-from tests.sagas.chronicle import Chronicle
 
 INTAKE_HASH = "6c75d03aefdf36cbf75d44d32c3f56a4bd82b6e29042088353151d81b8473f2b"
 
@@ -109,24 +107,3 @@ def test_only_a_retriable_step_has_a_deadline_of_itself() -> None:
 def test_a_text_counts_its_blanks() -> None:
     """Doubled braces are no blanks."""
     assert text("{} of {{}} {}", SAGA_ID, SAGA_ID).blanks == 2
-
-
-def test_a_definition_is_drawn_with_its_way_forward_and_its_undos() -> None:
-    """Full lines lead from the start through every step; dotted ones to what undoes a step."""
-    drawn = draw_definition(SAMPLE_INTAKE)
-    assert drawn.splitlines()[3] == "flowchart LR"
-    assert "    start_ --> validate" in drawn
-    assert "    notify --> completed_" in drawn
-    assert "    reserve -.-> reserve_undo[storage.release_positions]" in drawn
-    assert 'store{{"store<br/>storage.confirm_positions<br/>pivot"}}' in drawn
-
-
-def test_a_saga_is_drawn_with_every_step_in_the_colour_of_its_status() -> None:
-    """A step's class is its status, and every status has a colour."""
-    log = Chronicle(SAMPLE_INTAKE)
-    log.run_to("register")
-    drawn = draw_saga(SAMPLE_INTAKE, log.saga)
-    assert "    class validate done" in drawn
-    assert "    class register asked" in drawn
-    assert "    class notify waiting" in drawn
-    assert "classDef waiting fill:" in drawn

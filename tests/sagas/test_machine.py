@@ -12,6 +12,7 @@ from sagas.definitions import SAMPLE_INTAKE
 from sagas.engine.decision import Due, Ignored, Replied, Transition, Why
 from sagas.engine.machine import DefinitionChangedError, decide
 from tests.sagas.chronicle import NOON, ROWS, SAGA, Chronicle
+from tests.sagas.outcome import sent, why
 
 REFUSED = NotFound(what="box", key="B01")
 UNWELL = Unavailable(what="the freezer")
@@ -21,18 +22,6 @@ UNWELL = Unavailable(what="the freezer")
 def saga() -> Chronicle:
     """Give a manifest's saga that has not begun."""
     return Chronicle(SAMPLE_INTAKE)
-
-
-def sent(outcome: Transition | Ignored) -> list[tuple[str, bool]]:
-    """Name the steps that an outcome asks for, and in which direction."""
-    assert isinstance(outcome, Transition), outcome
-    return [(command.step, command.undo) for command in outcome.commands]
-
-
-def why(outcome: Transition | Ignored) -> Why:
-    """Say why an input was ignored."""
-    assert isinstance(outcome, Ignored), outcome
-    return outcome.why
 
 
 def test_a_saga_asks_one_step_after_the_other_and_completes(saga: Chronicle) -> None:
@@ -152,19 +141,10 @@ def test_an_answer_during_the_pause_counts(saga: Chronicle) -> None:
     assert sent(saga.reply("register")) == [("reserve", False)]
 
 
-def give_up(saga: Chronicle, step: str) -> Transition | Ignored:
-    """Let nobody answer a step until its attempts are used up; give the last transition."""
-    while True:
-        outcome = saga.due(step)
-        stands = saga.saga.steps[step]
-        if stands.status is not StepStatus.ASKED:
-            return outcome
-
-
 def test_a_step_given_up_without_an_answer_is_undone_too(saga: Chronicle) -> None:
     """It may have been done: after three attempts its own undo comes first."""
     saga.run_to("reserve")
-    assert sent(give_up(saga, "reserve")) == [("reserve", True)]
+    assert sent(saga.give_up("reserve")) == [("reserve", True)]
     assert saga.saga.failure is not None
     assert saga.saga.failure.code == "transaction.step_unanswered"
     assert saga.saga.failure.data["attempts"] == 3
@@ -183,7 +163,7 @@ def test_a_late_answer_of_a_step_given_up_has_it_undone_again(saga: Chronicle) -
     """It may have been done after its undo; the second undo surely comes later."""
     saga.run_to("reserve")
     late = saga.saga.steps["reserve"].command_id
-    give_up(saga, "reserve")
+    saga.give_up("reserve")
     first_undo = saga.saga.steps["reserve"].command_id
     assert sent(saga.reply("reserve", command_id=late)) == [("reserve", True)]
     assert saga.saga.steps["reserve"].command_id != first_undo
@@ -197,7 +177,7 @@ def test_a_late_answer_of_a_step_already_undone_gives_it_another_turn(saga: Chro
     """The undo under way goes first: a saga awaits one step at a time."""
     saga.run_to("reserve")
     late = saga.saga.steps["reserve"].command_id
-    give_up(saga, "reserve")
+    saga.give_up("reserve")
     assert sent(saga.reply("reserve")) == [("register", True)]
     assert sent(saga.reply("reserve", command_id=late)) == []
     assert sent(saga.reply("register")) == [("reserve", True)]
@@ -209,7 +189,7 @@ def test_a_late_answer_of_a_step_already_undone_gives_it_another_turn(saga: Chro
 def test_a_pivot_given_up_without_an_answer_calls_a_person(saga: Chronicle) -> None:
     """Perhaps the point of no return was passed, so nothing is undone and nothing goes on."""
     saga.run_to("store")
-    assert sent(give_up(saga, "store")) == []
+    assert sent(saga.give_up("store")) == []
     assert saga.saga.status is TransactionStatus.FAILED
     assert saga.statuses()["store"] is StepStatus.STUCK
     assert saga.statuses()["reserve"] is StepStatus.DONE
@@ -234,7 +214,7 @@ def test_an_optional_step_that_is_refused_is_skipped(saga: Chronicle) -> None:
 def test_a_step_after_the_pivot_is_retried_fifty_times(saga: Chronicle) -> None:
     """Every retry has a bound; beyond it a person is called."""
     saga.run_to("mark")
-    give_up(saga, "mark")
+    saga.give_up("mark")
     assert saga.saga.steps["mark"].attempts == 50
     assert saga.saga.status is TransactionStatus.FAILED
 
@@ -317,7 +297,7 @@ def test_news_for_a_closed_saga_is_a_dead_letter(saga: Chronicle) -> None:
     """The positions may be held although the saga ended without them."""
     saga.run_to("reserve")
     late = saga.saga.steps["reserve"].command_id
-    give_up(saga, "reserve")
+    saga.give_up("reserve")
     saga.reply("reserve")
     saga.reply("register")
     assert saga.saga.status is TransactionStatus.COMPENSATED
@@ -329,7 +309,7 @@ def test_news_for_a_closed_saga_is_a_dead_letter(saga: Chronicle) -> None:
 def test_a_saga_does_not_go_on_under_a_changed_table(saga: Chronicle) -> None:
     """The hash is pinned at the start; a change needs a new version."""
     saga.begin()
-    changed = SAMPLE_INTAKE.under("0" * 64)
+    changed = SAMPLE_INTAKE.known_as(1, "0" * 64)
     answer = Replied(step="validate", command_id=SAGA, at=NOON, cause="x", result={})
     with pytest.raises(DefinitionChangedError, match="Give the changed table a new version"):
         decide(changed, saga.state, answer)

@@ -1,287 +1,209 @@
-"""Definitions that cannot work, each with the fault that names the step and the remedy."""
+"""Definitions that can work, and a corpus of those that cannot, told what is wrong and where."""
 
-from functools import partial
+import linecache
+from collections.abc import Iterator
+from datetime import timedelta
+from time import process_time
 
 import pytest
 
-from contracts.message import Command
-from contracts.notification import SendNotification
-from contracts.sample import MarkSamplesStored, RegisterSamples, WithdrawSamples
-from contracts.storage import AddContainer, ConfirmPositions, ReleasePositions, ReservePositions
 from contracts.template import ValidateManifest
-from contracts.transaction import SubmitManifest
-from contracts.types import View
 from sagas.definitions import ALL, UnknownDefinitionError, find
-from sagas.engine.definition import PIVOT, QUERY, RETRIABLE, Definition, Retry, Step
+from sagas.engine.conditions import all_of, equals, exceeds, exists, no
+from sagas.engine.definition import PIVOT, QUERY, RETRIABLE, Definition, Retry
 from sagas.engine.fields import fits
-from sagas.engine.mapping import SAGA_ID, out, start, text
+from sagas.engine.mapping import first_of, out, start
 from sagas.engine.validate import InvalidDefinitionError, checked, validate
-from sagas.engine.writing import saga, seconds, step
+from sagas.engine.writing import approval, child, days, parallel, saga, seconds, step, wait
+from tests.sagas.bad_definitions import (
+    children,
+    conditions,
+    groups,
+    lines,
+    repetition,
+    waits,
+    whole,
+)
+from tests.sagas.bad_definitions.bad import AFTER, DO, PASS, REVIEW, Bad, line, table
+from tests.sagas.commands import Ask, Begin, Do, Label, Nothing, Review, Undo, listed
 
-
-class Unlisted(Command[View]):
-    """A command of no contract module."""
-
-
-line = partial(step, within=seconds(60))
-"""A line with a deadline."""
-
-
-def table(*steps: Step) -> Definition:
-    """Make a definition of these lines."""
-    return saga("intake", version=1, starts_with=SubmitManifest)(*steps)
-
-
-VALIDATE = line("validate", ask=ValidateManifest, kind=QUERY)
-REGISTER = line("register", ask=RegisterSamples, undo=WithdrawSamples)
-RESERVE = line("reserve", ask=ReservePositions, undo=ReleasePositions)
-STORE = line("store", ask=ConfirmPositions, kind=PIVOT)
-MARK = line("mark", ask=MarkSamplesStored, kind=RETRIABLE)
-NOTIFY: dict[str, object] = {"template": "submission_stored", "values": {}}
-
-GOOD = [
-    table(VALIDATE, REGISTER, RESERVE, STORE, MARK),
-    table(VALIDATE, REGISTER, RESERVE),
-    table(VALIDATE),
-    table(STORE),
-    *ALL,
-]
-
-BAD = {
-    "no steps": (table(), "it has no steps"),
-    "no such start": (
-        saga("intake", version=1, starts_with=Unlisted)(STORE),
-        "no command of the catalog is Unlisted",
-    ),
-    "same name twice": (table(VALIDATE, VALIDATE), "step validate: another step has this name"),
-    "a name with a dot": (
-        table(line("va.lidate", ask=ValidateManifest, kind=QUERY)),
-        "Use letters, digits and underscores",
-    ),
-    "an unknown command": (
-        table(line("odd", ask=Unlisted, kind=QUERY)),
-        "step odd: no command of the catalog is Unlisted",
-    ),
-    "compensatable after the pivot": (
-        table(VALIDATE, STORE, RESERVE),
-        "step reserve: it is compensatable and stands after the pivot",
-    ),
-    "a query after the pivot": (
-        table(STORE, VALIDATE),
-        "step validate: it is a query after the pivot",
-    ),
-    "two pivots": (
-        table(STORE, line("again", ask=ConfirmPositions, kind=PIVOT)),
-        "step again: it is the second pivot",
-    ),
-    "retriable before the pivot": (
-        table(VALIDATE, MARK, STORE),
-        "step mark: it is retriable and stands before the pivot",
-    ),
-    "compensatable without undo": (
-        table(VALIDATE, line("register", ask=RegisterSamples)),
-        "step register: it is compensatable and has no undo",
-    ),
-    "a query with undo": (
-        table(line("validate", ask=ValidateManifest, kind=QUERY, undo=ReleasePositions)),
-        "step validate: it is a query and has an undo",
-    ),
-    "a retriable with undo": (
-        table(
-            VALIDATE,
-            STORE,
-            line("mark", ask=MarkSamplesStored, kind=RETRIABLE, undo=ReleasePositions),
-        ),
-        "step mark: it is a retriable and has an undo",
-    ),
-    "an optional pivot": (
-        table(line("store", ask=ConfirmPositions, kind=PIVOT, optional=True)),
-        "step store: it is optional and a pivot",
-    ),
-    "no deadline": (
-        table(step("validate", ask=ValidateManifest, kind=QUERY)),
-        "step validate: it has no deadline",
-    ),
-    "no attempts": (
-        table(line("validate", ask=ValidateManifest, kind=QUERY, retry=Retry(0))),
-        "step validate: retry has 0 attempts",
-    ),
-    "attempts without bound": (
-        table(
-            VALIDATE, line("r", ask=RegisterSamples, undo=WithdrawSamples, undo_retry=Retry(10**6))
-        ),
-        "step r: undo_retry has 1000000 attempts",
-    ),
-    "a negative pause": (
-        table(line("validate", ask=ValidateManifest, kind=QUERY, retry=Retry(3, -1))),
-        "pauses that are not negative",
-    ),
-    "a required field that nothing fills": (
-        table(STORE, MARK),
-        "step mark: sample.mark_stored needs 'rows', which nothing fills",
-    ),
-    "an undo that nothing fills": (
-        table(
-            line(
-                "reserve", ask=ReservePositions, undo=WithdrawSamples, given={"rows": start("file")}
-            )
-        ),
-        "step reserve: sample.withdraw_many needs 'rows', which nothing fills",
-    ),
-    "an undo that only its own answer fills": (
-        table(line("validate", ask=ValidateManifest, undo=WithdrawSamples)),
-        "step validate: its undo needs 'rows', which only its own answer gives",
-    ),
-    "a given that the command lacks": (
-        table(line("validate", ask=ValidateManifest, kind=QUERY, given={"colour": 1})),
-        "step validate: given fills 'colour', and template.validate_manifest has no such field",
-    ),
-    "a reference to a later step": (
-        table(
-            line(
-                "early",
-                ask=ConfirmPositions,
-                kind=QUERY,
-                given={"submission_id": out("validate.submission_id")},
-            ),
-            VALIDATE,
-        ),
-        "it reads validate.submission_id, and that step comes later. Read from: start.",
-    ),
-    "a reference to no step": (
-        table(
-            line(
-                "store",
-                ask=ConfirmPositions,
-                kind=PIVOT,
-                given={"submission_id": out("vaildate.submission_id")},
-            )
-        ),
-        "it reads vaildate.submission_id, and there is no such step.",
-    ),
-    "a reference to an unknown field": (
-        table(
-            VALIDATE,
-            line(
-                "register",
-                ask=RegisterSamples,
-                undo=WithdrawSamples,
-                given={"rows": out("validate.lines")},
-            ),
-        ),
-        "it reads validate.lines, and there is no field 'lines'. There is: submission_id, rows",
-    ),
-    "a reference into nothing": (
-        table(
-            line(
-                "store",
-                ask=ConfirmPositions,
-                kind=PIVOT,
-                given={"submission_id": start("file.name.size")},
-            )
-        ),
-        "it reads start.file.name.size, and there is no field 'size'",
-    ),
-    "a reference to an optional step": (
-        table(
-            STORE,
-            line("told", ask=SendNotification, kind=RETRIABLE, optional=True, given=NOTIFY),
-            line(
-                "again",
-                ask=SendNotification,
-                kind=RETRIABLE,
-                given={**NOTIFY, "values": {"title": out("told.title")}},
-            ),
-        ),
-        "step again: notification.send.values: it reads told.title, and that step is optional",
-    ),
-    "a value of another shape": (
-        table(
-            VALIDATE,
-            line(
-                "register",
-                ask=RegisterSamples,
-                undo=WithdrawSamples,
-                given={"rows": out("validate.accepted")},
-            ),
-        ),
-        "it reads validate.accepted, which may be int where FileRef is wanted",
-    ),
-    "a number among words": (
-        table(
-            VALIDATE,
-            STORE,
-            line(
-                "told",
-                ask=SendNotification,
-                kind=RETRIABLE,
-                given={**NOTIFY, "values": {"n": out("validate.accepted")}},
-            ),
-        ),
-        "it reads validate.accepted, which may be int where str is wanted",
-    ),
-    "a sentence about what may be missing": (
-        table(
-            STORE,
-            line(
-                "told",
-                ask=SendNotification,
-                kind=RETRIABLE,
-                given={**NOTIFY, "values": {"sheet": text("{}", start("sheet"))}},
-            ),
-        ),
-        "it reads start.sheet, which may be",
-    ),
-    "a blank without a reference": (
-        table(
-            STORE,
-            line(
-                "told",
-                ask=SendNotification,
-                kind=RETRIABLE,
-                given={**NOTIFY, "values": {"n": text("{} of {}", SAGA_ID)}},
-            ),
-        ),
-        "the text has 2 blank(s) and 1 reference(s)",
-    ),
-    "a field by name of another shape": (
-        table(
-            line(
-                "box", ask=AddContainer, kind=QUERY, given={"kind": "box", "name": start("partial")}
-            )
-        ),
-        "it reads start.partial, which may be bool where str is wanted",
-    ),
+CORPUS: dict[str, Bad] = {
+    name: bad
+    for part in (lines, conditions, waits, groups, children, repetition, whole)
+    for name, bad in part.BAD.items()
 }
+RISKY = equals(start("risky"), value=True)
+SECOND = line("second", ask=Review, kind=QUERY, when=RISKY)
+UNDOABLE = saga("undoable", version=1, starts_with=Begin)(REVIEW, DO)
+FINAL = saga("final", version=1, starts_with=Begin)(DO, PASS)
+LOOKED_UP = saga("looked_up", version=1, starts_with=Begin)(REVIEW)
+
+GOOD = {
+    "the intake up to its pivot": lines.table(
+        lines.VALIDATE, lines.REGISTER, lines.RESERVE, lines.STORE, lines.MARK
+    ),
+    "without a pivot": lines.table(lines.VALIDATE, lines.REGISTER, lines.RESERVE),
+    "one query": lines.table(lines.VALIDATE),
+    "one pivot": lines.table(lines.STORE),
+    "steps at once": table(REVIEW, parallel(DO, line("other", ask=Do, undo=Undo)), PASS),
+    "steps at once after the pivot": table(
+        PASS, parallel(AFTER, line("last", ask=Do, kind=RETRIABLE))
+    ),
+    "a step that may not be needed": table(
+        REVIEW,
+        line("do", ask=Do, undo=Undo, when=equals(out("review.decision"), "release")),
+        line("more", ask=Do, undo=Undo, when=exceeds(out("review.volume_ul"), 10)),
+        line("less", ask=Do, undo=Undo, when=no(exists(out("review.remark")))),
+    ),
+    "what was skipped is read where it was not": table(
+        SECOND,
+        line("same", ask=Label, undo=Undo, when=RISKY, given={"decision": out("second.decision")}),
+        line(
+            "also",
+            ask=Label,
+            undo=Undo,
+            when=all_of(equals(start("amount"), 3), exists(out("second.lot"))),
+            given={"decision": out("second.decision")},
+        ),
+        line(
+            "either",
+            ask=Label,
+            undo=Undo,
+            given={"decision": first_of(out("second.decision"), start("lot"))},
+        ),
+        line(
+            "unsaid",
+            ask=Label,
+            undo=Undo,
+            given={"decision": start("lot"), "hint": out("second.decision")},
+        ),
+    ),
+    "signals": table(
+        REVIEW,
+        approval(
+            "agree", needs=2, within=days(7), allowed=out("review.reviewers"), not_starter=True
+        ),
+        wait("scan", signal="scanned", data=Review, within=days(1)),
+        parallel(
+            approval("left", signal="left", within=days(1), allowed=out("agree.by")),
+            approval("right", signal="right", within=days(1), allowed=["ada"], denial_ends=False),
+        ),
+        PASS,
+        wait(
+            "fetched", signal="fetched", data=Nothing, kind=RETRIABLE, within=days(1), optional=True
+        ),
+        approval("closing", kind=RETRIABLE, within=days(1), denial_ends=False),
+    ),
+    "sagas within sagas": table(
+        child("look", saga=LOOKED_UP, kind=QUERY, within=seconds(60)),
+        child(
+            "pack", saga=UNDOABLE, within=seconds(60), given={"lot": out("look.steps.review.lot")}
+        ),
+        child("ship", saga=FINAL, within=seconds(60)),
+        child("after", saga=FINAL, kind=RETRIABLE, within=seconds(60)),
+        line(
+            "label",
+            ask=Label,
+            kind=RETRIABLE,
+            given={
+                "lot": out("pack.transaction_id"),
+                "decision": out("look.steps.review.decision"),
+            },
+        ),
+    ),
+    "steps that cannot be repeated": table(
+        line("once", ask=Do, undo=Undo, idempotent=False, retry=Retry(1)),
+        line("probed", ask=Do, undo=Undo, idempotent=False, probe=Ask),
+        line("final", ask=Do, kind=PIVOT, idempotent=False, probe=Ask),
+    ),
+    "refusals that pass": table(
+        line(
+            "do",
+            ask=Do,
+            undo=Undo,
+            retry=Retry(5, also=("storage.no_room",), never=("service.unexpected",)),
+        )
+    ),
+    "a deadline, and what it is found by": saga(
+        "trial",
+        version=1,
+        starts_with=Begin,
+        within=seconds(120),
+        attributes={"lot": start("lot"), "risky": start("risky")},
+    )(parallel(DO, REVIEW), line("last", ask=Do, undo=Undo)),
+} | {one.saga_type: one for one in ALL}
 
 
-@pytest.mark.parametrize("definition", GOOD, ids=lambda d: "-".join(d.by_name))
+@pytest.fixture(autouse=True)
+def commands() -> Iterator[None]:
+    """Let the trial's commands be listed."""
+    with listed():
+        yield
+
+
+@pytest.mark.parametrize("definition", GOOD.values(), ids=GOOD.keys())
 def test_a_definition_that_can_work_has_no_faults(definition: Definition) -> None:
     """The lab's own tables are among them."""
-    assert validate(definition) == []
+    assert list(map(str, validate(definition))) == []
 
 
-@pytest.mark.parametrize(("definition", "fault"), BAD.values(), ids=BAD.keys())
-def test_a_definition_that_cannot_work_is_told_what_is_wrong(
-    definition: Definition, fault: str
-) -> None:
-    """Exactly one fault is found, and it says where, what and how to mend it."""
-    (found,) = validate(definition)
-    assert fault in str(found)
+@pytest.mark.parametrize("bad", CORPUS.values(), ids=CORPUS.keys())
+def test_a_definition_that_cannot_work_is_told_what_is_wrong_and_where(bad: Bad) -> None:
+    """Exactly one fault is found; it says file and line, what is wrong, and how to mend it."""
+    (found,) = validate(bad.definition)
+    assert bad.fault in str(found)
     assert found.remedy
+    assert str(found).startswith(f"{found.place.file}:{found.place.line}: ")
+    assert found.place.file.startswith("tests/sagas/bad_definitions/")
+    written = "".join(
+        linecache.getline(found.place.file, found.place.line + further) for further in (0, 1)
+    )
+    assert (bad.marked or f'"{found.step}"') in written
 
 
-def test_every_fault_is_listed_at_once_with_the_place_of_the_table() -> None:
+def test_the_corpus_is_large_enough_to_mean_something() -> None:
+    """Every rule has an entry at least, and names are not lost between tables."""
+    assert len(CORPUS) == sum(
+        len(part.BAD) for part in (lines, conditions, waits, groups, children, repetition, whole)
+    )
+    assert len(CORPUS) >= 80
+
+
+def test_every_fault_is_listed_at_once_with_the_place_of_each_line() -> None:
     """Nobody mends a table one error at a time."""
+    mark = lines.MARK
+    nameless = step("validate", ask=ValidateManifest, kind=QUERY)
     with pytest.raises(InvalidDefinitionError) as raised:
-        checked(table(MARK, step("validate", ask=ValidateManifest, kind=QUERY)))
-    lines = str(raised.value).splitlines()
-    assert lines[0].startswith("saga intake version 1 (tests/sagas/test_validate.py:")
-    assert [line.strip().split(":")[0] for line in lines[1:]] == [
-        "step mark",
-        "step mark",
-        "step validate",
+        checked(lines.table(mark, nameless))
+    listing = str(raised.value).splitlines()
+    assert listing[0].startswith("saga intake version 1 (tests/sagas/bad_definitions/lines.py:")
+    assert [text.strip().split(": ")[:2] for text in listing[1:]] == [
+        [f"tests/sagas/bad_definitions/lines.py:{mark.place.line}", "step mark"],
+        [f"tests/sagas/bad_definitions/lines.py:{mark.place.line}", "step mark"],
+        [f"tests/sagas/test_validate.py:{nameless.place.line}", "step validate"],
     ]
+
+
+def test_the_courses_of_thirty_steps_are_walked_within_a_second() -> None:
+    """Groups, conditions, signals, probes and children are among them, and a deadline."""
+    before = [
+        part
+        for number in range(4)
+        for part in (
+            line(f"look_{number}", ask=Review, kind=QUERY),
+            parallel(*(line(f"do_{number}_{n}", ask=Do, undo=Undo) for n in range(3))),
+            approval(f"agree_{number}", needs=3, within=days(1)),
+            child(f"pack_{number}", saga=UNDOABLE, within=seconds(60), when=RISKY),
+        )
+    ]
+    after = [line(f"after_{number}", ask=Do, kind=RETRIABLE, when=RISKY) for number in range(5)]
+    definition = saga("long", version=1, starts_with=Begin, within=timedelta(days=30))(
+        *before, PASS, *after
+    )
+    assert len(definition.steps) == 30
+    began = process_time()
+    assert list(map(str, validate(definition))) == []
+    assert process_time() - began < 1
 
 
 def test_an_unknown_definition_names_those_that_there_are() -> None:

@@ -5,6 +5,8 @@ import asyncio
 from contracts.errors import Refused
 from contracts.sample import (
     CheckBarcodes,
+    CustodyChain,
+    GetCustody,
     GetSample,
     GetSampleByBarcode,
     GetSampleHistory,
@@ -20,10 +22,9 @@ from contracts.types import Barcode, Page
 from infra.bus.context import Context
 from services.sample import domain
 from services.sample.domain import Sample
-from services.sample.handlers.logs import Samples
+from services.sample.domain.custody import chain
+from services.sample.handlers.logs import LOOKUPS_AT_ONCE, Samples
 from services.sample.store import SampleStore, view
-
-LOOKUPS_AT_ONCE = 64
 
 
 async def on_get(query: GetSample, context: Context, *, samples: Samples) -> SampleView:
@@ -76,6 +77,18 @@ async def on_history(
     return SampleHistory(sample_id=query.sample_id, entries=changes)
 
 
+async def on_custody(query: GetCustody, context: Context, *, samples: Samples) -> CustodyChain:
+    """Show through whose hands a sample went."""
+    del context
+    sample = (await samples.require(query.sample_id)).state
+    entries = await samples.samples.history(query.sample_id)
+    return CustodyChain(
+        sample_id=query.sample_id,
+        barcode=sample.details.barcode if sample else "",
+        entries=chain(entries),
+    )
+
+
 async def on_list(query: ListSamples, context: Context, *, store: SampleStore) -> Page[SampleView]:
     """List samples from the read model."""
     del context
@@ -91,10 +104,7 @@ async def on_check_barcodes(
 
     async def look(barcode: Barcode) -> TakenBarcode | None:
         async with limit:
-            claim = (await samples.claims.get(barcode)).state
-            if claim is None or claim.holder is None:
-                return None
-            sample = (await samples.samples.get(claim.holder)).state
+            sample = await samples.bearer(barcode)
         if sample is None:
             return None
         return TakenBarcode(

@@ -39,13 +39,13 @@ async def on_register_many(
     command: RegisterSamples, context: Context, *, samples: Samples, files: Files
 ) -> SamplesRegistered:
     """Register a submission, part by part; a refused part takes the earlier ones back."""
-    rows = await _rows(files, command.rows)
+    rows = await read_rows(files, command.rows)
     try:
-        for part in _parts(rows):
+        for part in parts(rows):
             named = context.part(f"row-{part[0].row}")
             await _register_part(samples, command.submission_id, part, named)
     except Refused:
-        await _take_back(samples, command.submission_id, rows, context.part("undo"))
+        await take_back(samples, command.submission_id, rows, context.part("undo"))
         raise
     return SamplesRegistered(submission_id=command.submission_id, registered=len(rows))
 
@@ -53,21 +53,13 @@ async def on_register_many(
 async def _register_part(
     samples: Samples, submission_id: SubmissionId, part: Sequence[ManifestRow], context: Context
 ) -> None:
-    abandoned: set[Barcode] = set()
-    while True:
-        try:
-            changes = _registrations(samples, submission_id, part, context, abandoned=abandoned)
-            await samples.log.transact(changes, context)
-        except Refused as refused:
-            barcode = await samples.abandoned(refused)
-            if barcode in abandoned:
-                raise
-            abandoned.add(barcode)
-        else:
-            return
+    def make(abandoned: AbstractSet[Barcode]) -> Sequence[Change[Any]]:
+        return registrations(samples, submission_id, part, context, abandoned=abandoned)
+
+    await samples.transact_claiming(make, context)
 
 
-def _registrations(
+def registrations(
     samples: Samples,
     submission_id: SubmissionId,
     part: Sequence[ManifestRow],
@@ -75,6 +67,7 @@ def _registrations(
     *,
     abandoned: AbstractSet[Barcode],
 ) -> list[Change[Any]]:
+    """Say what to decide so that a part of a submission becomes samples."""
     changes: list[Change[Any]] = [
         samples.submissions.change(
             submission_id,
@@ -106,12 +99,12 @@ async def on_withdraw_many(
     command: WithdrawSamples, context: Context, *, samples: Samples, files: Files
 ) -> SamplesWithdrawn:
     """Take back whatever a submission registered, and whatever it might still."""
-    rows = await _rows(files, command.rows)
-    withdrawn = await _take_back(samples, command.submission_id, rows, context)
+    rows = await read_rows(files, command.rows)
+    withdrawn = await take_back(samples, command.submission_id, rows, context)
     return SamplesWithdrawn(submission_id=command.submission_id, withdrawn=withdrawn)
 
 
-async def _take_back(
+async def take_back(
     samples: Samples, submission_id: SubmissionId, rows: Sequence[ManifestRow], context: Context
 ) -> int:
     """Close the submission first, so that nothing is registered for it afterwards."""
@@ -125,7 +118,7 @@ async def _take_back(
 
 async def _withdraw(samples: Samples, rows: Sequence[ManifestRow], context: Context) -> int:
     withdrawn = 0
-    for part in _parts(rows):
+    for part in parts(rows):
         changes: list[Change[Any]] = []
         for row in part:
             changes.append(samples.samples.change(row.sample_id, domain.withdraw))
@@ -146,8 +139,8 @@ async def on_mark_stored(
     command: MarkSamplesStored, context: Context, *, samples: Samples, files: Files
 ) -> SamplesStored:
     """Record that a submission's samples rest in their positions."""
-    rows = await _rows(files, command.rows)
-    for part in _parts(rows):
+    rows = await read_rows(files, command.rows)
+    for part in parts(rows):
         await samples.log.transact(
             [samples.samples.change(row.sample_id, _mark(row.sample_id)) for row in part], context
         )
@@ -158,10 +151,12 @@ def _mark(sample_id: SampleId) -> Decide[Sample]:
     return lambda current: domain.mark_stored(current, sample_id)
 
 
-async def _rows(files: Files, ref: FileRef) -> list[ManifestRow]:
+async def read_rows(files: Files, ref: FileRef) -> list[ManifestRow]:
+    """Read the rows of a manifest."""
     return _ROWS.validate_json(await files.get(ref))
 
 
-def _parts(rows: Sequence[ManifestRow]) -> Iterator[Sequence[ManifestRow]]:
+def parts(rows: Sequence[ManifestRow]) -> Iterator[Sequence[ManifestRow]]:
+    """Split rows into parts of one atomic batch each."""
     for start in range(0, len(rows), ROWS_AT_ONCE):
         yield rows[start : start + ROWS_AT_ONCE]

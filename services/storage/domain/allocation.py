@@ -44,7 +44,7 @@ def plan(
     if inventory.samples_of(submission_id):
         # A twin of the command was first: neither its samples nor its room are in anyone's way.
         return PlanOutdated(submission_id=submission_id)
-    if refusal := _refuse_samples(inventory, rows):
+    if refusal := refuse_repeated(rows) or _refuse_placed(inventory, rows):
         return refusal
     by_zone: dict[Zone, list[ManifestRow]] = {}
     for row in rows:
@@ -57,7 +57,8 @@ def plan(
     return _plan_within_bounds(boxes, by_zone)
 
 
-def _refuse_samples(inventory: Inventory, rows: Sequence[ManifestRow]) -> Refusal | None:
+def refuse_repeated(rows: Sequence[ManifestRow]) -> Refusal | None:
+    """Refuse rows in which a sample stands more than once."""
     for sample_id, times in Counter(row.sample_id for row in rows).items():
         if times > 1:
             error = FieldError(
@@ -67,10 +68,15 @@ def _refuse_samples(inventory: Inventory, rows: Sequence[ManifestRow]) -> Refusa
                 remedy="Give every sample one row.",
             )
             return InvalidInput(count=1, errors=[error])
-        placed = inventory.find(sample_id)
+    return None
+
+
+def _refuse_placed(inventory: Inventory, rows: Sequence[ManifestRow]) -> Refusal | None:
+    for row in rows:
+        placed = inventory.find(row.sample_id)
         if placed is not None:
             return SampleHasPosition(
-                sample_id=sample_id, path=placed.path, position=placed.position
+                sample_id=row.sample_id, path=placed.path, position=placed.position
             )
     return None
 
@@ -78,23 +84,24 @@ def _refuse_samples(inventory: Inventory, rows: Sequence[ManifestRow]) -> Refusa
 def _plan_within_bounds(
     boxes: dict[Zone, list[BoxRecord]], by_zone: dict[Zone, list[ManifestRow]]
 ) -> list[BoxShare] | Refusal:
-    tidy = _share_out(boxes, by_zone)
+    tidy = share_out(boxes, by_zone)
     if len(tidy) <= BOXES_MAX:
         return tidy
     # Many nearly full boxes: tidiness gives way to the bound.
     roomy = {zone: sorted(of_zone, key=lambda box: -box.free) for zone, of_zone in boxes.items()}
-    fewest = _share_out(roomy, by_zone, partly_used_first=False)
+    fewest = share_out(roomy, by_zone, partly_used_first=False)
     if len(fewest) <= BOXES_MAX:
         return fewest
     return TooScattered(boxes=len(fewest), boxes_max=BOXES_MAX)
 
 
-def _share_out(
+def share_out(
     boxes: dict[Zone, list[BoxRecord]],
     by_zone: dict[Zone, list[ManifestRow]],
     *,
     partly_used_first: bool = True,
 ) -> list[BoxShare]:
+    """Give rows to boxes that have room for them, box by box."""
     shares: list[BoxShare] = []
     for zone, rows in by_zone.items():
         order = boxes[zone]

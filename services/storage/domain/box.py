@@ -9,12 +9,14 @@ from datetime import datetime
 from typing import Literal
 
 from contracts.aggregate import Decision
+from contracts.errors import Refusal
 from contracts.storage import (
     ContainerNotFound,
     PlacedSample,
     PositionsConfirmed,
     PositionsReleased,
     PositionsReserved,
+    PositionsVacated,
     ReservedPosition,
 )
 from contracts.template import ManifestRow
@@ -99,6 +101,37 @@ def decide_release(
             reason=reason,
         )
     ]
+
+
+def decide_carry(
+    state: ContainerState | None,
+    *,
+    submission_id: SubmissionId,
+    leaving: Sequence[PlacedSample],
+    reason: Literal["moved", "removed"],
+) -> Decision:
+    """Let samples leave a box, and those that a transfer brings take the positions held there."""
+    if state is None or not all(_rests(state, one) for one in leaving):
+        return PlanOutdated(submission_id=submission_id)
+    arriving: Decision = ()
+    if reason == "moved":
+        arriving = decide_confirm(state, submission_id=submission_id)
+    if isinstance(arriving, Refusal) or not leaving:
+        return arriving
+    return [
+        PositionsVacated(
+            container_id=state.container_id,
+            submission_id=submission_id,
+            samples=sorted(leaving, key=lambda one: reading_order(one.position)),
+            reason=reason,
+        ),
+        *arriving,
+    ]
+
+
+def _rests(state: ContainerState, placed: PlacedSample) -> bool:
+    slot = state.slots.get(placed.position)
+    return slot is not None and slot.occupied and slot.sample_id == placed.sample_id
 
 
 def slots_of(state: ContainerState | None, submission_id: SubmissionId) -> dict[str, Slot]:

@@ -4,6 +4,8 @@ One state for all three kinds: freezers and racks hold children, boxes hold slot
 slots of a box are made in `box`, those on where a container may stand in `placement`.
 """
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
 from contracts.aggregate import Aggregate, Decision
@@ -20,6 +22,7 @@ from contracts.storage import (
     PositionsReleased,
     PositionsReserved,
     PositionState,
+    PositionsVacated,
     PositionView,
 )
 from contracts.types import (
@@ -33,7 +36,7 @@ from contracts.types import (
     Value,
     Zone,
 )
-from services.storage.domain.grid import labels
+from services.storage.domain.grid import labels as labels_of
 from services.storage.domain.naming import claimed, name_taken
 
 
@@ -82,14 +85,15 @@ def evolve_container(
         case ChildAdded():
             children = {**state.children, claimed(event.name): event.child_id}
             return state.model_copy(update={"children": children})
-        case PositionsReserved() | PositionsConfirmed() | PositionsReleased():
+        case PositionsReserved() | PositionsConfirmed() | PositionsReleased() | PositionsVacated():
             return state.model_copy(update={"slots": _evolve_slots(state.slots, event)})
         case _:
             return state
 
 
 def _evolve_slots(
-    slots: dict[str, Slot], event: PositionsReserved | PositionsConfirmed | PositionsReleased
+    slots: dict[str, Slot],
+    event: PositionsReserved | PositionsConfirmed | PositionsReleased | PositionsVacated,
 ) -> dict[str, Slot]:
     match event:
         case PositionsReserved():
@@ -110,8 +114,14 @@ def _evolve_slots(
             }
             return {**slots, **occupied}
         case PositionsReleased():
-            free = set(event.positions)
-            return {label: slot for label, slot in slots.items() if label not in free}
+            return _without(slots, event.positions)
+        case PositionsVacated():
+            return _without(slots, [one.position for one in event.samples])
+
+
+def _without(slots: dict[str, Slot], labels: Sequence[str]) -> dict[str, Slot]:
+    free = set(labels)
+    return {label: slot for label, slot in slots.items() if label not in free}
 
 
 CONTAINER = Aggregate("storage", "container", ContainerState, evolve_container)
@@ -153,7 +163,7 @@ def grid_view(state: ContainerState, seq: int) -> GridView:
         container=container_view(state, seq),
         positions=[
             _position_view(label, state.slots.get(label))
-            for label in labels(state.rows, state.columns)
+            for label in labels_of(state.rows, state.columns)
         ],
     )
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 
 from contracts.aggregate import Decide
-from contracts.storage import ReservationHeld
+from contracts.storage import ReservationHeld, TransferHeld
 from contracts.types import ContainerId, SubmissionId
 from services.storage.domain import box, reservation
 from services.storage.domain.allocation import BoxShare
@@ -49,6 +49,24 @@ def hold(submission_id: SubmissionId, shares: Sequence[BoxShare], expires_at: da
             for share in shares
         },
     )
+
+
+def hold_transfer(
+    submission_id: SubmissionId,
+    target_id: ContainerId,
+    shares: Sequence[BoxShare],
+    expires_at: datetime,
+) -> Move:
+    """Hold a position at the target for every sample of a transfer, as planned."""
+    held = TransferHeld(
+        submission_id=submission_id,
+        target_id=target_id,
+        boxes=[share.container_id for share in shares],
+        positions=sum(len(share.rows) for share in shares),
+        expires_at=expires_at,
+    )
+    arrival = hold(submission_id, shares, expires_at)
+    return Move(submission_id, partial(reservation.decide_hold, held=held), arrival.boxes)
 
 
 def confirm(submission_id: SubmissionId, boxes: Sequence[ContainerId], now: datetime) -> Move:

@@ -20,6 +20,9 @@ from contracts.storage import (
     ReservationLost,
     ReservationOver,
     ReservationView,
+    TransferHeld,
+    TransferMade,
+    WrongReservation,
 )
 from contracts.types import ContainerId, SubmissionId, Value
 from services.storage.domain.allocation import PlanOutdated
@@ -29,7 +32,9 @@ class ReservationState(Value):
     """What a submission holds, or that it holds nothing any more."""
 
     submission_id: SubmissionId
-    state: Literal["held", "confirmed", "released", "expired"]
+    state: Literal["held", "confirmed", "released", "expired", "moved"]
+    transfer: bool = False
+    """Whether the samples rest elsewhere, and are to be carried."""
     positions: int = 0
     boxes: tuple[ContainerId, ...] = ()
     expires_at: datetime | None = None
@@ -41,16 +46,17 @@ def evolve_reservation(
 ) -> ReservationState | None:
     """Fold one event into a reservation."""
     match event:
-        case ReservationHeld():
+        case ReservationHeld() | TransferHeld():
             return ReservationState(
                 submission_id=event.submission_id,
                 state="held",
+                transfer=isinstance(event, TransferHeld),
                 positions=event.positions,
                 boxes=tuple(event.boxes),
                 expires_at=event.expires_at,
             )
-        case ReservationEnded(state="confirmed") if state is not None:
-            return state.model_copy(update={"state": "confirmed", "expires_at": None})
+        case ReservationEnded(state="confirmed" | "moved") if state is not None:
+            return state.model_copy(update={"state": event.state, "expires_at": None})
         case ReservationEnded():
             return ReservationState(submission_id=event.submission_id, state=event.state)
         case _:
@@ -67,7 +73,7 @@ def answer_again(state: ReservationState) -> ReservationView | Refusal:
     return reservation_view(state)
 
 
-def decide_hold(state: ReservationState | None, held: ReservationHeld) -> Decision:
+def decide_hold(state: ReservationState | None, held: ReservationHeld | TransferHeld) -> Decision:
     """Hold positions for a submission that never reserved before.
 
     Where it did, be it with another message a moment ago, nothing of this plan is appended.
@@ -85,15 +91,43 @@ def decide_confirm(
     now: datetime,
 ) -> Decision:
     """Confirm what is held in these boxes; confirmed already is fine."""
+    return _settle(state, "confirmed", submission_id=submission_id, boxes=boxes, now=now)
+
+
+def decide_move(
+    state: ReservationState | None,
+    *,
+    submission_id: SubmissionId,
+    boxes: Sequence[ContainerId],
+    now: datetime,
+) -> Decision:
+    """Let the samples of a transfer come to these boxes; there already is fine."""
+    return _settle(state, "moved", submission_id=submission_id, boxes=boxes, now=now)
+
+
+def _settle(
+    state: ReservationState | None,
+    ending: Literal["confirmed", "moved"],
+    *,
+    submission_id: SubmissionId,
+    boxes: Sequence[ContainerId],
+    now: datetime,
+) -> Decision:
     if state is None:
         return ReservationLost(submission_id=submission_id, state="unknown")
-    if state.state == "confirmed":
+    if state.state == ending:
         return []
+    if state.state == "held" and state.transfer != (ending == "moved"):
+        return WrongReservation(
+            submission_id=submission_id,
+            held_for="transfer" if state.transfer else "arrival",
+            wanted_for="transfer" if ending == "moved" else "arrival",
+        )
     if state.state != "held":
         return ReservationLost(submission_id=submission_id, state=state.state)
     if is_overdue(state, now):
         return ReservationLost(submission_id=submission_id, state="expired")
-    return _end(submission_id, "confirmed", state=state, boxes=boxes)
+    return _end(submission_id, ending, state=state, boxes=boxes)
 
 
 def decide_release(
@@ -105,6 +139,8 @@ def decide_release(
     """Release what is held or confirmed in these boxes; where nothing is, remember the release."""
     if state is not None and state.state in {"released", "expired"}:
         return []
+    if state is not None and state.state == "moved":
+        return TransferMade(submission_id=submission_id)
     return _end(submission_id, "released", state=state, boxes=boxes)
 
 
@@ -123,7 +159,7 @@ def decide_expire(
 
 def _end(
     submission_id: SubmissionId,
-    ending: Literal["confirmed", "released", "expired"],
+    ending: Literal["confirmed", "released", "expired", "moved"],
     *,
     state: ReservationState | None,
     boxes: Sequence[ContainerId],

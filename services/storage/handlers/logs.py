@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from contracts.aggregate import Loaded
 from contracts.errors import Refused
 from contracts.storage import ContainerNotFound, LocationNotFound
 from contracts.types import ContainerId, LocationId, UtcTime
 from infra.bus.context import Context
-from infra.log.log import Aggregates, Log
+from infra.log.log import Aggregates, Change, Log
 from services.storage.domain.container import CONTAINER, ContainerState
+from services.storage.domain.handover import HANDOVER, Carry, HandoverState
 from services.storage.domain.location import (
     LOCATION,
     LOCATION_NAME,
@@ -29,6 +31,7 @@ class Logs:
     location_names: Aggregates[LocationNameState]
     containers: Aggregates[ContainerState]
     reservations: Aggregates[ReservationState]
+    handovers: Aggregates[HandoverState]
 
     @classmethod
     def of(cls, log: Log) -> "Logs":
@@ -39,6 +42,7 @@ class Logs:
             location_names=log.of(LOCATION_NAME),
             containers=log.of(CONTAINER),
             reservations=log.of(RESERVATION),
+            handovers=log.of(HANDOVER),
         )
 
     async def require_location(self, key: LocationId) -> tuple[LocationState, int]:
@@ -79,4 +83,21 @@ class Logs:
         state = loaded[0].state
         if state is None:
             raise ValueError(f"submission {move.submission_id}: a move left no reservation behind")
+        return state
+
+    async def carry(self, carry: Carry, context: Context) -> HandoverState:
+        """Carry samples: the reservation of a transfer, the handover and all boxes, or nothing.
+
+        Raises:
+            Refused: a decision was a refusal, `PlanOutdated` where others were first.
+        """
+        changes: list[Change[Any]] = [self.handovers.change(carry.submission_id, carry.handover)]
+        if carry.reservation is not None:
+            # First, so that its refusal is the one that counts.
+            changes.insert(0, self.reservations.change(carry.submission_id, carry.reservation))
+        changes += [self.containers.change(key, decide) for key, decide in carry.boxes.items()]
+        await self.log.transact(changes, context)
+        state = (await self.handovers.get(carry.submission_id)).state
+        if state is None:
+            raise ValueError(f"{carry.submission_id}: nothing was left of what was carried")
         return state

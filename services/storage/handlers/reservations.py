@@ -59,7 +59,7 @@ async def on_reserve(
                 if attempt and not isinstance(shares, PlanOutdated):
                     return shares
                 continue
-            made = await _try(hold(command.submission_id, shares, expires_at), context, logs)
+            made = await try_move(hold(command.submission_id, shares, expires_at), context, logs)
         if made is not None:
             return made
     raise Conflict(f"submission {command.submission_id}: {PLANS_MAX} plans were overtaken")
@@ -85,13 +85,13 @@ async def _end(
 ) -> ReservationView:
     for _ in range(PLANS_MAX):
         known = (await logs.reservations.get(submission_id)).state
-        made = await _try(make(known.boxes if known else ()), context, logs)
+        made = await try_move(make(known.boxes if known else ()), context, logs)
         if made is not None:
             return made
     raise Conflict(f"submission {submission_id}: {PLANS_MAX} moves were overtaken")
 
 
-async def _try(move: Move, context: Context, logs: Logs) -> ReservationView | None:
+async def try_move(move: Move, context: Context, logs: Logs) -> ReservationView | None:
     """Make a move; None where others were first."""
     try:
         return reservation_view(await logs.make(move, context))
@@ -123,5 +123,5 @@ async def sweep_once(*, logs: Logs, inventory: InventoryKeeper, clock: Clock) ->
         )
         known = (await logs.reservations.get(submission_id)).state
         move = expire(submission_id, known.boxes if known else (), now)
-        expired += await _try(move, context, logs) is not None
+        expired += await try_move(move, context, logs) is not None
     return expired

@@ -11,7 +11,9 @@ from infra.store.projector import Projector
 from infra.store.queries import Reader
 from infra.store.read_model import Put, ReadModel, Remove, Write
 
-THINGS = ReadModel("things", ask_by=("colour", "owner", "tags"), counted=("colour", "tags"))
+THINGS = ReadModel(
+    "things", ask_by=("colour", "owner", "tags", "labels", "weight"), counted=("colour", "tags")
+)
 PATIENCE_SECONDS = 30.0
 
 
@@ -85,7 +87,14 @@ def write_of(line: Line) -> Write:
     if line.colour is None:
         return Remove(line.thing)
     tags = ["bright", "any"] if line.colour == "red" else ["any"]
-    fields = {"colour": line.colour, "owner": line.thing.split("-")[0], "tags": tags}
+    fields = {
+        "colour": line.colour,
+        "owner": line.thing.split("-")[0],
+        "tags": tags,
+        "labels": [f"seventh:{line.seq % 7}", f"third:{line.seq % 3}"],
+        # None for every tenth: nothing is known of it, and no range finds it.
+        "weight": line.seq % 10 or None,
+    }
     return Put(id=line.thing, order=line.first_seq, view=view_of(line), fields=fields)
 
 

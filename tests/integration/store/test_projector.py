@@ -190,10 +190,10 @@ async def test_an_overtaken_writer_changes_nothing(store: Store, ledger: Ledger)
     await ledger.write_all([("ann-1", "red"), ("ann-1", "green")])
     late = await Generation.claim(store, THINGS, THINGS.name)
     swift = await Generation.claim(store, THINGS, THINGS.name)
-    await swift.write((await project(ledger.lines))[1:], 2)
+    await swift.write((await project(ledger.lines))[1:], (2,))
 
     with pytest.raises(Displaced):
-        await late.write((await project(ledger.lines))[:1], 1)
+        await late.write((await project(ledger.lines))[:1], (1,))
 
     found = await store.collection(THINGS.collection(1)).find_one({"_id": "ann-1"})
     assert found is not None

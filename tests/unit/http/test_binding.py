@@ -26,6 +26,7 @@ from contracts.sample import (
 from contracts.transaction import (
     Failure,
     GetTransaction,
+    ListTransactions,
     SubmissionView,
     SubmitManifest,
     TransactionNotFound,
@@ -65,6 +66,7 @@ CONTRACTS: tuple[type[Command[Any] | Query[Any]], ...] = (
     PublishLabEvent,
     SubmitManifest,
     GetTransaction,
+    ListTransactions,
 )
 
 
@@ -133,6 +135,32 @@ async def test_a_query_is_coerced_from_texts(
     assert response.status_code == 200
     assert response.json()["total"] == 1
     assert asker.asked[0].message == ListSamples(page=2, page_size=5, status=SampleStatus.PENDING)
+
+
+async def test_a_query_that_repeats_a_field_gathers_its_values(
+    asker: Asker, bound: list[Route], connect: Connect
+) -> None:
+    """A list is one text for each of its values, and stays a list where there is one."""
+    asker.answers["transaction.list"] = Page[TransactionView](
+        items=[], total=0, page=1, page_size=50
+    )
+    many = "status=failed&status=running&attribute=barcode:LAB-1&attribute=note:a%3Ab&step=reserve"
+    async with connect(bound) as client:
+        for query in (many, "status=failed", f"min_seq={TRANSACTION}:7", ""):
+            assert (await client.get(f"/api/v1/transactions?{query}")).status_code == 200
+        refused = await client.get("/api/v1/transactions?attribute=barcode&min_seq=7")
+    assert [one.message for one in asker.asked] == [
+        ListTransactions(
+            status=[TransactionStatus.FAILED, TransactionStatus.RUNNING],
+            attribute=["barcode:LAB-1", "note:a:b"],
+            step="reserve",
+        ),
+        ListTransactions(status=[TransactionStatus.FAILED]),
+        ListTransactions(min_seq=f"{TRANSACTION}:7"),
+        ListTransactions(),
+    ]
+    assert refused.status_code == 422
+    assert {e["field"] for e in refused.json()["errors"]} == {"attribute[0]", "min_seq"}
 
 
 async def test_a_field_given_in_two_places_is_refused(

@@ -208,3 +208,21 @@ def test_the_token_of_an_email_depends_on_notification_and_recipient_alone() -> 
     """Whoever sends it and however often, it has one name; another recipient's has another."""
     assert email_to(ADA).token == Email(ID, ADA, "other", "00-trace").token
     assert email_to(ADA).token != email_to(BOB).token
+
+
+@given(template=st.sampled_from(Template), value=st.text(max_size=200))
+def test_every_template_can_be_told_with_the_values_it_asks_for(
+    template: Template, value: str
+) -> None:
+    """Whatever the values are, title and message fit; what is missing is named."""
+    placeholders = domain.WORDINGS[template].placeholders
+    command = SendNotification(template=template, values=dict.fromkeys(placeholders, value))
+
+    event = requested(command)
+
+    assert 0 < len(event.title) <= 255
+    assert 0 < len(event.message) <= 2_000
+    bare = SendNotification(template=template, values={})
+    assert domain.request(None, ID, bare, mail_server=True) == TemplateIncomplete(
+        template=template, missing=", ".join(placeholders)
+    )

@@ -39,7 +39,8 @@ SUBMISSION = SubmissionId(derive_id(ID, "submission"))
 NOW = datetime(2026, 3, 14, 9, 26, tzinfo=UTC)
 GRACE = timedelta(seconds=60)
 DETAILS = SampleDetails(barcode="LAB-1", name="tube", sample_type=SampleType.DNA, zone=Zone.FROZEN)
-ENDED = {SampleStatus.ARCHIVED, SampleStatus.WITHDRAWN}
+SAGAS_OWN = {SampleStatus.WITHDRAWN, SampleStatus.DISPOSED}
+ENDED = {SampleStatus.ARCHIVED, *SAGAS_OWN}
 
 
 def entry(*events: Event, at: datetime = NOW, seq: int = 7) -> Entry:
@@ -76,21 +77,21 @@ def change(status: SampleStatus) -> ChangeSampleStatus:
 
 
 def test_the_table_of_steps_speaks_of_every_status() -> None:
-    """None is forgotten, none is reached from an end, and nobody may ask for a withdrawal."""
+    """None is forgotten, none follows an end, nobody may ask for withdrawal or disposal."""
     assert set(NEXT) == set(SampleStatus)
     assert {status for status, allowed in NEXT.items() if not allowed} == ENDED
-    assert all(SampleStatus.WITHDRAWN not in allowed for allowed in NEXT.values())
+    assert all(not SAGAS_OWN & allowed for allowed in NEXT.values())
     assert all(status not in allowed for status, allowed in NEXT.items())
 
 
 def test_every_status_can_be_reached_from_the_first() -> None:
-    """But for withdrawal, which is the compensation's own."""
+    """But for withdrawal and disposal, which are sagas' own."""
     reached, look = {SampleStatus.PENDING}, [SampleStatus.PENDING]
     while look:
         for status in NEXT[look.pop()] - reached:
             reached.add(status)
             look.append(status)
-    assert reached == set(SampleStatus) - {SampleStatus.WITHDRAWN}
+    assert reached == set(SampleStatus) - SAGAS_OWN
 
 
 @pytest.mark.parametrize(("old", "new"), list(product(SampleStatus, SampleStatus)))

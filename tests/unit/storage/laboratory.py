@@ -8,11 +8,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from contracts.aggregate import Decision
 from contracts.entry import Entry
 from contracts.errors import Refusal
 from contracts.message import Event
 from contracts.sample import SampleDetails
-from contracts.storage import AddContainer, ContainerAdded, ContainerKind, LocationCreated
+from contracts.storage import (
+    AddContainer,
+    ContainerAdded,
+    ContainerKind,
+    Handover,
+    LocationCreated,
+)
 from contracts.template import ManifestRow
 from contracts.types import (
     ContainerId,
@@ -30,6 +37,7 @@ from services.storage.domain.container import (
     decide_take_in,
     evolve_container,
 )
+from services.storage.domain.handover import Carry, HandoverState, evolve_handover
 from services.storage.domain.inventory import Inventory
 from services.storage.domain.location import LocationState, evolve_location
 from services.storage.domain.moves import Move, hold
@@ -74,6 +82,9 @@ class Laboratory:
     )
     reservations: dict[SubmissionId, ReservationState] = field(
         default_factory=dict[SubmissionId, ReservationState]
+    )
+    handovers: dict[SubmissionId, HandoverState] = field(
+        default_factory=dict[SubmissionId, HandoverState]
     )
     inventory: Inventory = field(default_factory=Inventory)
     entries: list[Entry] = field(default_factory=list[Entry])
@@ -206,3 +217,47 @@ class Laboratory:
             if events:
                 self._put(container_id, events)
         return None
+
+    def carry(self, carry: Carry) -> Refusal | None:
+        """Carry: every decision takes effect, or none."""
+        key = carry.submission_id
+        reserved: Decision = ()
+        if carry.reservation is not None:
+            reserved = carry.reservation(self.reservations.get(key))
+        if isinstance(reserved, Refusal):
+            return reserved
+        handed = carry.handover(self.handovers.get(key))
+        if isinstance(handed, Refusal):
+            return handed
+        decided: dict[ContainerId, Sequence[Event]] = {}
+        for container_id, decide in carry.boxes.items():
+            decision = decide(self.containers.get(container_id))
+            if isinstance(decision, Refusal):
+                return decision
+            decided[container_id] = decision
+        self._settle(key, reserved, handed)
+        for container_id, events in decided.items():
+            if events:
+                self._put(container_id, events)
+        return None
+
+    def _settle(
+        self, key: SubmissionId, reserved: Sequence[Event], handed: Sequence[Event]
+    ) -> None:
+        for event in reserved:
+            state = evolve_reservation(self.reservations.get(key), event, self.record([event]))
+            assert state is not None
+            self.reservations[key] = state
+        for event in handed:
+            carried = evolve_handover(self.handovers.get(key), event, self.record([event]))
+            assert carried is not None
+            self.handovers[key] = carried
+
+    def taken_out(self) -> list[Handover]:
+        """List what was taken out for good."""
+        return [
+            one
+            for state in self.handovers.values()
+            for one in state.handovers
+            if one.target is None
+        ]

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.store.census import (
-    LOWEST,
     OTHER,
     Census,
     Standing,
@@ -17,6 +16,7 @@ from infra.store.census import (
     stretches,
 )
 from infra.store.read_model import Put, ReadModel, Remove, Write, newest_of_each
+from infra.store.wanted import LOWEST
 
 MODEL = ReadModel("things", ask_by=("colour", "tags", "owner"), counted=("colour", "tags"))
 SMALL_BLOCK = 3

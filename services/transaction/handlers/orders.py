@@ -1,0 +1,193 @@
+"""What people tell a transaction: orders, and the signals that it waits for.
+
+What each leads to is decided by the engine; with `dry_run` it is decided on the state that there
+is, shown, and forgotten.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from contracts import saga_orders as contract
+from contracts.errors import Refused
+from contracts.saga_orders import OrderView, StepChange
+from contracts.saga_tools import NotReplayable, SagaTypeUnknown
+from contracts.transaction import OrderKind, TransactionNotFound
+from contracts.types import TransactionId
+from infra.bus.context import Context
+from sagas.definitions import UnknownDefinitionError, find
+from sagas.engine.decision import Ignored, Ordered, Signalled, Target, Transition
+from sagas.engine.machine import decide
+from sagas.engine.state import SagaState
+from sagas.engine.view import shown_status
+from sagas.replay.prove import first_difference
+from services.transaction.handlers.orchestrator import Orchestrator
+
+Order = (
+    contract.PauseTransaction
+    | contract.ResumeTransaction
+    | contract.CancelTransaction
+    | contract.CompensateTransaction
+    | contract.RetryStep
+    | contract.SkipStep
+    | contract.CompleteStep
+    | contract.MigrateTransaction
+)
+
+ORDERS: Final[Mapping[type[Order], OrderKind]] = {
+    contract.PauseTransaction: OrderKind.PAUSE,
+    contract.ResumeTransaction: OrderKind.RESUME,
+    contract.CancelTransaction: OrderKind.CANCEL,
+    contract.CompensateTransaction: OrderKind.COMPENSATE,
+    contract.RetryStep: OrderKind.RETRY,
+    contract.SkipStep: OrderKind.SKIP,
+    contract.CompleteStep: OrderKind.COMPLETE,
+    contract.MigrateTransaction: OrderKind.MIGRATE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """An order, whoever it is given to."""
+
+    order: OrderKind
+    reason: str
+    step: str | None = None
+    output: Mapping[str, Any] | None = None
+    version: int | None = None
+    """For migrate."""
+
+
+async def on_order(command: Order, context: Context, *, orchestrator: Orchestrator) -> OrderView:
+    """Carry out an order, or show what it would lead to."""
+    return await give(
+        _said(command), command.transaction_id, context, orchestrator, dry_run=command.dry_run
+    )
+
+
+async def on_signal(
+    command: contract.SignalTransaction, context: Context, *, orchestrator: Orchestrator
+) -> OrderView:
+    """Hand a signal to the transaction that waits for it."""
+    given = Signalled(
+        signal=command.signal,
+        data=command.data,
+        by=context.actor,
+        at=context.now,
+        cause=context.message_id,
+    )
+    told = _Told(command.transaction_id, None, command.dry_run)
+    return await _take(told, given, context, orchestrator)
+
+
+async def give(
+    said: Said,
+    transaction_id: TransactionId,
+    context: Context,
+    orchestrator: Orchestrator,
+    *,
+    dry_run: bool,
+) -> OrderView:
+    """Give one order to one transaction.
+
+    Raises:
+        Refused: the transaction stands where the order makes no sense, or is not there.
+    """
+    target: Target | None = None
+    if said.version is not None:
+        target = await _target(transaction_id, said.version, orchestrator)
+    given = Ordered(
+        order=said.order,
+        reason=said.reason,
+        by=context.actor,
+        at=context.now,
+        cause=context.message_id,
+        step=said.step,
+        output=said.output,
+        target=target,
+    )
+    return await _take(_Told(transaction_id, said.order, dry_run), given, context, orchestrator)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Who was told something, and whether only to see what it would lead to."""
+
+    transaction_id: TransactionId
+    order: OrderKind | None
+    dry_run: bool
+
+
+async def _take(
+    told: _Told, given: Ordered | Signalled, context: Context, orchestrator: Orchestrator
+) -> OrderView:
+    before = (await orchestrator.load(told.transaction_id)).state
+    if before is None:
+        raise Refused(TransactionNotFound(transaction_id=told.transaction_id))
+    definition = find(before.saga_type, before.version)
+    answer = decide(definition, before, given)
+    if isinstance(answer, Ignored) and answer.refusal is not None:
+        raise Refused(answer.refusal)
+    if told.dry_run or isinstance(answer, Ignored):
+        after = answer.state if isinstance(answer, Transition) else before
+    else:
+        after = (await orchestrator.advance(told.transaction_id, given, context)).state or before
+    return OrderView(
+        transaction_id=told.transaction_id,
+        order=told.order,
+        dry_run=told.dry_run,
+        before=shown_status(before),
+        after=shown_status(after),
+        steps=_changes(before, after),
+        asks=[one.type for one in answer.commands] if isinstance(answer, Transition) else [],
+        repeated=isinstance(answer, Ignored),
+    )
+
+
+async def _target(
+    transaction_id: TransactionId, version: int, orchestrator: Orchestrator
+) -> Target:
+    """Prove that a transaction would stand alike under another version, and name that."""
+    entries = await orchestrator.of(transaction_id).history(transaction_id)
+    state = (await orchestrator.load(transaction_id)).state
+    if state is None:
+        raise Refused(TransactionNotFound(transaction_id=transaction_id))
+    try:
+        definition = find(state.saga_type, version)
+    except UnknownDefinitionError as error:
+        raise Refused(SagaTypeUnknown(because=str(error))) from None
+    divergence = first_difference(entries, definition)
+    if divergence is not None:
+        raise Refused(
+            NotReplayable(
+                transaction_id=transaction_id,
+                version=version,
+                seq=divergence.seq,
+                place=f"{divergence.file}:{divergence.line}",
+            )
+        )
+    steps = tuple(step.name for step in definition.steps)
+    return Target(version=version, hash=definition.hash, steps=steps)
+
+
+def _said(command: Order) -> Said:
+    order = ORDERS[type(command)]
+    match command:
+        case contract.CompleteStep():
+            return Said(
+                order=order, reason=command.reason, step=command.step, output=command.output
+            )
+        case contract.RetryStep() | contract.SkipStep():
+            return Said(order=order, reason=command.reason, step=command.step)
+        case contract.MigrateTransaction():
+            return Said(order=order, reason=command.reason, version=command.version)
+        case _:
+            return Said(order=order, reason=command.reason)
+
+
+def _changes(before: SagaState, after: SagaState) -> list[StepChange]:
+    return [
+        StepChange(step=name, before=before.steps[name].status, after=step.status)
+        for name, step in after.steps.items()
+        if name in before.steps and before.steps[name].status is not step.status
+    ]

@@ -1,0 +1,1 @@
+# hypercorn lives in the benches' own environment (.venv-bench). What bench/peers uses of it.

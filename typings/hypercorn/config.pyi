@@ -1,0 +1,3 @@
+class Config:
+    bind: list[str]
+    def __init__(self) -> None: ...

@@ -1,0 +1,4 @@
+from temporalio.worker import WorkflowRunner
+
+class SandboxedWorkflowRunner(WorkflowRunner):
+    def __init__(self) -> None: ...
