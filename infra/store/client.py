@@ -108,6 +108,8 @@ class Store:
         self._url = url
         self.database = database
         self._client: AsyncIOMotorClient[Document] | None = None
+        self._writing: set[asyncio.Future[None]] = set()
+        self._dropping = asyncio.Lock()
 
     def _connected(self) -> AsyncIOMotorClient[Document]:
         if self._client is None:
@@ -162,7 +164,10 @@ class Store:
             StoreUnavailable: the store did not answer; all of it may have been done, or none.
             Conflict: another writer was first; nothing was done.
         """
-        doing = asyncio.ensure_future(self._together(work))
+        async with self._dropping:
+            doing = asyncio.ensure_future(self._together(work))
+            self._writing.add(doing)
+            doing.add_done_callback(self._writing.discard)
         try:
             await asyncio.shield(doing)
         except asyncio.CancelledError:
@@ -193,11 +198,17 @@ class Store:
     async def drop(self) -> None:
         """Delete the whole database: read models come back by themselves from the logs.
 
+        Between transactions, as far as they are this process's: the embedded store ends neither a
+        drop nor a transaction that meet, until the driver gives one of them up.
+
         Raises:
             StoreUnavailable: the store does not answer.
         """
-        with reaching(f"{self.database} was not dropped"):
-            await self._connected().drop_database(self.database)
+        async with self._dropping:
+            if self._writing:
+                await asyncio.wait(self._writing)
+            with reaching(f"{self.database} was not dropped"):
+                await self._connected().drop_database(self.database)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -46,6 +46,9 @@ STALL_SECONDS = 5.0
 GRACE_SECONDS = 30.0
 """How long a collection that no longer serves is kept for those who are reading it."""
 WAIT_FOR_SECONDS = 5.0
+LIVE_SECONDS = 30.0
+"""How long a rebuild waits for a generation that it could replace."""
+LIVE_POLL_SECONDS = 0.1
 
 
 class Projector(Generic[ItemT]):
@@ -86,6 +89,7 @@ class Projector(Generic[ItemT]):
         self._live: Generation | None = None
         self._rival = False
         self._generation: int | None = None
+        self._rebuilding = asyncio.Lock()
         self._shadow: int | None = None
         self._tidy_at: float | None = clock.monotonic()
         self._tracer = tracing.tracer_for(service)
@@ -284,22 +288,43 @@ class Projector(Generic[ItemT]):
 
         Raises:
             Retryable: the store does not answer, or lost the half that was there; the present one
-                goes on serving.
+                goes on serving. Also where none serves for so long (`LIVE_SECONDS`).
         """
-        if self._shadow is not None:
+        if self._rebuilding.locked():
             raise Conflict(f"read model {self.name} is being rebuilt already")
-        self._shadow = number = await next_generation(self._store, self.model)
-        try:
-            shadow = await Generation.claim(
-                self._store, self.model, self.model.collection(number), generation=number
-            )
-            await self._fill(shadow, on_progress)
-        except Displaced as error:
-            raise StoreUnavailable(f"the store lost {error} during its rebuild") from None
-        finally:
-            self._shadow = None
-            self._tidy_at = self._clock.monotonic() + GRACE_SECONDS
+        async with self._rebuilding:
+            live = await self._until_live()
+            # A pointer is made before its collections: those alone do not show its number.
+            number = max(await next_generation(self._store, self.model), live + 1)
+            self._shadow = number
+            try:
+                shadow = await Generation.claim(
+                    self._store, self.model, self.model.collection(number), generation=number
+                )
+                await self._fill(shadow, on_progress)
+            except Displaced as error:
+                raise StoreUnavailable(f"the store lost {error} during its rebuild") from None
+            finally:
+                self._shadow = None
+                self._tidy_at = self._clock.monotonic() + GRACE_SECONDS
         return number
+
+    async def _until_live(self) -> int:
+        """Wait for the generation that serves, and give its number.
+
+        Where the store lost it a moment ago, its writer begins another: two that begin at once
+        would begin the same.
+        """
+        try:
+            async with asyncio.timeout(LIVE_SECONDS):
+                while True:
+                    found = await read_pointer(self._store, self.name)
+                    if self.healthy and found and found.generation == self._generation:
+                        return found.generation
+                    await self._clock.sleep(LIVE_POLL_SECONDS)
+        except TimeoutError:
+            what = f"read model {self.name} was not kept for {LIVE_SECONDS:g} s, nothing to replace"
+            raise StoreUnavailable(what) from None
 
     async def _fill(self, shadow: Generation, on_progress: Progress | None) -> None:
         goal = await self._heads()

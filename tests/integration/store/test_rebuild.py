@@ -128,6 +128,25 @@ async def test_a_database_dropped_during_a_rebuild_ends_the_rebuild_alone(
     assert failure is None or "during its rebuild" in str(failure)
 
 
+async def test_a_rebuild_right_after_a_drop_waits_until_there_is_something_to_replace(
+    store: Store, ledger: Ledger
+) -> None:
+    """The drop was not noticed yet: the live one begins anew first, and then they do not meet."""
+    projector = projector_of(store, ledger)
+    await ledger.write_all([(f"ann-{n}", "red") for n in range(400)])
+
+    async with running(projector):
+        await projector.wait_for(400)
+        await store.drop()
+        generation = await projector.rebuild()
+
+        pointer = await read_pointer(store, "things")
+        assert pointer is not None
+        assert (pointer.generation, pointer.seq) == (generation, 400)
+        assert generation > 1
+        assert await everything(Reader(store, projector), min_seq=400) == ledger.expected()
+
+
 async def test_a_generation_that_no_longer_serves_is_deleted(store: Store, ledger: Ledger) -> None:
     """Tidying keeps what it is told to keep, and nothing else."""
     projector = projector_of(store, ledger)
