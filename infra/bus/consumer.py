@@ -255,7 +255,7 @@ class _Elsewhere:
 
     async def fetch(self, batch: int = 1, timeout: float | None = None) -> list[Msg]:  # noqa: ASYNC109 - FastStream's own shape
         """Refuse: FastStream asks this only of a subscription that it made."""
-        raise NotImplementedError(f"pulled elsewhere: batch={batch}, timeout={timeout}")
+        raise RuntimeError(f"the intake pulls, nobody else may: batch={batch}, timeout={timeout}")
 
     async def unsubscribe(self) -> None:
         """Do nothing: there is no subscription."""

@@ -9,7 +9,13 @@ from infra.supervisor.child import Child, ChildFailedError, Program
 from infra.supervisor.document_store import DocumentStore
 from infra.supervisor.lock import DataInUseError, hold_data
 from infra.supervisor.nats_server import NatsServer
-from infra.supervisor.ports import PortsTakenError, free_base, free_port, require_free
+from infra.supervisor.ports import (
+    PortsTakenError,
+    free_base,
+    free_port,
+    hold_free_base,
+    require_free,
+)
 from infra.supervisor.supervisor import RestartPolicy, Supervisor
 from infra.supervisor.wheels import MissingProgramError
 
@@ -27,5 +33,6 @@ __all__ = [
     "free_base",
     "free_port",
     "hold_data",
+    "hold_free_base",
     "require_free",
 ]

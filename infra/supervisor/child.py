@@ -40,7 +40,7 @@ class Program:
     cwd: Path
     env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     stop_signal: signal.Signals = signal.SIGTERM
-    ready_within_seconds: float = 15.0
+    ready_within_seconds: float = 60.0
     stop_within_seconds: float = 5.0
     """How long it may take to stop before it is killed."""
 

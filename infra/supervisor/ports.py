@@ -3,13 +3,16 @@
 import errno
 import os
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager, suppress
 
 LOOPBACK = "127.0.0.1"
 BASE_MIN = 10_000
 BASE_STEP = 50
 BASES = 400
 """Bases lie in 10,000 to 30,000: below the ports that Linux hands out by itself."""
+GUARD_OFFSET = BASE_STEP - 1
+"""Of the port that is bound, and never listened on, by whoever holds a base."""
 ATTEMPTS_MAX = 50
 
 
@@ -57,10 +60,30 @@ def free_base(offsets: Collection[int]) -> int:
     Raises:
         PortsTakenError: none was found in 50 attempts.
     """
+    with hold_free_base(offsets) as base:
+        return base
+
+
+@contextmanager
+def hold_free_base(offsets: Collection[int]) -> Generator[int]:
+    """Find a number as `free_base` does; nobody else finds the same while the block lasts.
+
+    Between the look at a port and the first to listen there are seconds, in which another system
+    may look too.
+
+    Raises:
+        PortsTakenError: none was found in 50 attempts.
+    """
     for _ in range(ATTEMPTS_MAX):
         base = BASE_MIN + BASE_STEP * (int.from_bytes(os.urandom(4)) % BASES)
-        if all(is_free(base + offset) for offset in offsets):
-            return base
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as guard:
+            held = False
+            with suppress(OSError):
+                guard.bind((LOOPBACK, base + GUARD_OFFSET))
+                held = True
+            if held and all(is_free(base + offset) for offset in offsets):
+                yield base
+                return
     raise PortsTakenError(
         f"No {len(offsets)} ports beside each other were found free in {ATTEMPTS_MAX} attempts."
     )

@@ -15,7 +15,7 @@ from infra.supervisor.ports import LOOPBACK
 
 READY_TIMEOUT_SECONDS = 3.0
 READY_POLL_SECONDS = 0.05
-READY_WITHIN_SECONDS = 30.0
+READY_WITHIN_SECONDS = 60.0
 STOP_WITHIN_SECONDS = 9.0
 _REQUEST = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 _READY = b"HTTP/1.1 200 "

@@ -1,11 +1,12 @@
 """What `tracseq up` shall start, and on which ports. It starts nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from infra.supervisor.ports import free_base, require_free
+from infra.supervisor.ports import hold_free_base, require_free
 from services import catalog
 from services.catalog import SERVICES, ServiceInfo
 
@@ -36,14 +37,17 @@ class Plan:
         return [service for service in SERVICES if not self.only or service.name in self.only]
 
 
-def choose_ports(plan: Plan) -> dict[str, int]:
-    """Give the port of every part that the plan needs, by name.
+@contextmanager
+def choose_ports(plan: Plan) -> Generator[dict[str, int]]:
+    """Give the port of every part that the plan needs, by name, while the system runs.
 
     Raises:
         PortsTakenError: one is held by another program.
     """
     wanted = {catalog.NATS, catalog.NATS_MONITOR, catalog.STORE} | {s.name for s in plan.services}
-    base = free_base(catalog.ports(0).values()) if plan.port_base == ANY_BASE else plan.port_base
-    ports = {name: port for name, port in catalog.ports(base).items() if name in wanted}
-    require_free(ports)
-    return ports
+    offsets = catalog.ports(0).values()
+    any_base = plan.port_base == ANY_BASE
+    with hold_free_base(offsets) if any_base else nullcontext(plan.port_base) as base:
+        ports = {name: port for name, port in catalog.ports(base).items() if name in wanted}
+        require_free(ports)
+        yield ports

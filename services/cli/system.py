@@ -94,7 +94,7 @@ class System:
     async def _start(self) -> None:
         self._stack.enter_context(hold_data(self._data))
         running.forget(self._data)
-        self._ports = choose_ports(self.plan)
+        self._ports = self._stack.enter_context(choose_ports(self.plan))
         self._supervisor = Supervisor(on_change=self._write_down)
         await self._stack.enter_async_context(self._supervisor)
         await self._supervisor.start(self._broker_program(), self._store_program())

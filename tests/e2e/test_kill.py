@@ -33,7 +33,7 @@ STALL_SECONDS_MAX = 20.0
 figure is printed; the bound leaves room for a machine that has other work."""
 CALM_SECONDS = 3.6
 """After a burst: longer than the longest stall, so that one is seen."""
-SETTLED_SECONDS_MAX = 90.0
+SETTLED_SECONDS_MAX = 180.0
 
 
 @dataclass

@@ -24,6 +24,7 @@ from contracts.transaction import (
 from contracts.types import NotificationId, SampleId, Zone
 from infra.clock import SYSTEM
 from tests.fixtures.cli import run_cli
+from tests.fixtures.ledger import Ledger, read_ledger
 from tests.fixtures.manifests import manifest
 from tests.fixtures.system import NATS, STORE, Whole, whole_system
 
@@ -36,14 +37,17 @@ ANSWER_SECONDS_MAX = 20.0
 GREEN_SECONDS_MAX = 30.0
 READS_MIN = 10
 """A rebuild takes about a second: fewer reads meanwhile would prove nothing."""
-LISTS = (
-    "/api/v1/samples",
-    "/api/v1/storage/locations",
-    "/api/v1/storage/containers",
-    "/api/v1/notifications",
-    "/api/v1/transactions",
-    "/api/v1/events",
-)
+SETTLED_SECONDS_MAX = 90.0
+TRANSACTIONS = "/api/v1/transactions"
+EVENTS = "/api/v1/events"
+LOGGED = {
+    "/api/v1/samples": "sample",
+    "/api/v1/storage/locations": "storage",
+    "/api/v1/storage/containers": "storage",
+    "/api/v1/notifications": "notification",
+}
+"""Lists that can be asked to show a sequence -> the service whose log has it."""
+LISTS = (*LOGGED, TRANSACTIONS, EVENTS)
 TABLE = {"barcode": "", "name": "One", "sample_type": "DNA", "zone": "-20C"}
 
 
@@ -171,7 +175,7 @@ async def test_read_models_come_back_as_they_were(whole: Whole) -> None:
     assert (rebuilt.code, rebuilt.document["failed"]) == (0, [])
     after = await settled_lists(whole)
     assert before == after
-    assert {item["transaction_id"] for item in after["/api/v1/transactions"]["items"]} >= {
+    assert {item["transaction_id"] for item in after[TRANSACTIONS]["items"]} >= {
         str(view.transaction_id) for view in views
     }
     assert set(by_id.result()) == {httpx.codes.OK}
@@ -180,16 +184,34 @@ async def test_read_models_come_back_as_they_were(whole: Whole) -> None:
 
 
 async def settled_lists(whole: Whole) -> dict[str, Any]:
-    """Read every list, whole, once nothing changes in it any more."""
-    seen: dict[str, Any] = {}
-    while True:
-        now = {
-            path: (await whole.http.get(path, params={"page_size": 1_000})).json() for path in LISTS
-        }
-        if now == seen:
-            return now
-        seen = now
-        await SYSTEM.sleep(1.0)
+    """Read every list, whole, once nothing is left to be done and each shows all that was."""
+    async with asyncio.timeout(SETTLED_SECONDS_MAX):
+        while True:
+            ledger = await read_ledger(whole.bus.connection)
+            heads = {path: await whole.head(service) for path, service in LOGGED.items()}
+            lists = [await read_whole(whole, path, heads.get(path, 0)) for path in LISTS]
+            found = dict(zip(LISTS, lists, strict=True))
+            done = not ledger.unended and ledger.announced >= +ledger.public
+            if done and None not in lists and shows(found, ledger):
+                return found
+            await SYSTEM.sleep(0.2)
+
+
+async def read_whole(whole: Whole, path: str, min_seq: int) -> Any:  # noqa: ANN401 - JSON
+    """Read a list that shows a sequence; None where it does not answer so yet."""
+    params = {"page_size": 1_000} | ({"min_seq": min_seq} if min_seq else {})
+    answer = await whole.http.get(path, params=params)
+    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        return None
+    assert answer.status_code == httpx.codes.OK, answer.text
+    return answer.json()
+
+
+def shows(lists: dict[str, Any], ledger: Ledger) -> bool:
+    """Say whether the lists that follow what is announced show all of it."""
+    sagas = {item["transaction_id"]: item["status"] for item in lists[TRANSACTIONS]["items"]}
+    ended = {str(saga.saga_id): saga.status for saga in ledger.sagas.values()}
+    return sagas == ended and lists[EVENTS]["total"] == ledger.announced.total()
 
 
 async def keep_reading(whole: Whole, paths: Sequence[str], stop: asyncio.Event) -> list[int]:

@@ -14,9 +14,11 @@ from infra.supervisor import (
     free_base,
     free_port,
     hold_data,
+    hold_free_base,
     require_free,
 )
 from infra.supervisor.logfile import LogFile, last_words
+from infra.supervisor.ports import BASE_MIN, BASE_STEP
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -59,6 +61,21 @@ def test_a_base_has_every_port_free() -> None:
     base = free_base(offsets)
 
     require_free({str(offset): base + offset for offset in offsets})
+
+
+def test_a_base_that_is_held_is_not_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anybody listens on its ports, who looks at the same one next is told of another."""
+    with hold_free_base((1, 9)) as first:
+        same = iter([(first - BASE_MIN) // BASE_STEP])
+        draw = os.urandom
+        monkeypatch.setattr(
+            os,
+            "urandom",
+            lambda n: draw(n) if (drawn := next(same, None)) is None else drawn.to_bytes(n),
+        )
+
+        assert free_base((1, 9)) != first
+        assert next(same, None) is None
 
 
 def test_a_data_directory_has_one_system(tmp_path: Path) -> None:
