@@ -249,7 +249,8 @@ class OrderRefused(
     Refusal,
     code="transaction.order_refused",
     status=409,
-    says="Transaction {transaction_id} cannot {order} now: {because}",
+    says="Transaction {transaction_id} cannot {order} now: {because} See where it stands with "
+    "GET /api/v1/transactions/{transaction_id}.",
 ):
     """The transaction stands where this order makes no sense."""
 
@@ -275,7 +276,8 @@ class SignalNotAllowed(
     Refusal,
     code="transaction.signal_not_allowed",
     status=403,
-    says="{actor} may not send {signal!r} to transaction {transaction_id}: {because}",
+    says="{actor} may not send {signal!r} to transaction {transaction_id}: {because} See whom it "
+    "waits for with GET /api/v1/transactions/{transaction_id}.",
 ):
     """Somebody else has to say this: another person, or one of those named."""
 

@@ -317,7 +317,8 @@ class CannotFork(
     Refusal,
     code="transaction.cannot_fork",
     status=409,
-    says="Transaction {transaction_id} cannot be forked at {step!r}: {because}",
+    says="Transaction {transaction_id} cannot be forked at {step!r}: {because} See its steps with "
+    "GET /api/v1/transactions/{transaction_id}.",
 ):
     """The steps before the fork cannot be taken over."""
 

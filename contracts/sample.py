@@ -800,7 +800,7 @@ class SamplesRefused(
     code="sample.samples_refused",
     status=409,
     says="{count} sample(s) cannot be {asked}, so none was; "
-    "each is listed with its remedy, the first of them: {first}",
+    "each is listed with its remedy, the first of them: {first}.",
 ):
     """Some of the samples cannot be part of this."""
 

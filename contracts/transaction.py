@@ -470,7 +470,8 @@ class ApprovalDenied(
     Refusal,
     code="transaction.approval_denied",
     status=409,
-    says="{by} denied step {step}: {comment}",
+    says="{by} denied step {step} ({comment}). What was done is undone; submit again once it is "
+    "mended.",
 ):
     """Somebody who was asked said no."""
 
@@ -494,7 +495,8 @@ class CancelledByOrder(
     Refusal,
     code="transaction.cancelled",
     status=409,
-    says="{by} ended the process: {reason}",
+    says="{by} ended the process ({reason}). What was done is undone; submit again where it is "
+    "wanted.",
 ):
     """A person had what was done undone."""
 
@@ -506,7 +508,8 @@ class ChildUndone(
     Refusal,
     code="transaction.child_undone",
     status=409,
-    says="Transaction {transaction_id}, which carries out this step, ended {ended}: {because}",
+    says="Transaction {transaction_id}, which carries out this step, ended {ended} ({because}). "
+    "See GET /api/v1/transactions/{transaction_id}.",
 ):
     """The process that a step began undid itself."""
 

@@ -76,7 +76,9 @@ class _Maker:
             return {name: self.make(part, name) for name, part in schema["properties"].items()}
         values = schema.get("additionalProperties")
         if isinstance(values, dict):
-            return {"key": self.make(cast("dict[str, Any]", values), "value")}
+            names = cast("dict[str, Any]", schema.get("propertyNames", {}))
+            key = str(self.make({"type": "string", **names}, "key"))
+            return {key: self.make(cast("dict[str, Any]", values), "value")}
         return {"key": "value"} if values else {}
 
     @staticmethod

@@ -14,8 +14,8 @@ from infra.settings import instance_of
 from infra.store.queries import Reader
 from infra.telemetry import tracing
 from services.transaction import domain
-from services.transaction.archive import Archivist, on_archive
 from services.transaction.handlers import children, inputs, queries
+from services.transaction.handlers.archive import Archivist, on_archive
 from services.transaction.handlers.inputs import Inputs
 from services.transaction.handlers.orchestrator import Orchestrator
 from services.transaction.handlers.outbox import Outbox

@@ -40,7 +40,7 @@ from sagas.engine.machine import decide
 from sagas.engine.record import to_entry_parts
 from sagas.engine.state import SagaState
 from services.transaction import domain
-from services.transaction.archive import Archivist
+from services.transaction.handlers.archive import Archivist
 from tests.fixtures.nats_proxy import Fate, Rule, Way, nats_proxy
 from tests.fixtures.servers import Broker
 from tests.sagas.chronicle import MANIFEST, answer_to

@@ -303,6 +303,41 @@ async def test_a_snapshot_of_another_meaning_is_not_used(log: Log, provisioned: 
     assert loaded.state == Count(times=2 * SNAPSHOT_EVERY)
 
 
+async def test_a_long_log_without_a_snapshot_gets_one_when_it_is_loaded(
+    log: Log, other: Log, provisioned: Connection
+) -> None:
+    """Reading all of it is done once: the next process reads what came since."""
+    for number in range(SNAPSHOT_EVERY + 5):
+        await log.of(COUNTS).execute("a", happened(), context(number))
+    changed = replace(COUNTS, meaning=2)
+    assert await Snapshots(provisioned).get(changed, "a") is None
+    loaded = await other.of(changed).get("a")
+    assert await Snapshots(provisioned).get(changed, "a") == loaded
+
+
+async def test_the_entry_that_a_message_led_to_is_found_however_deep(log: Log, other: Log) -> None:
+    """Whoever sends again what an entry asked for reads that entry, and no other."""
+    causes = [context(number) for number in range(50)]
+    for cause in causes:
+        await log.of(COUNTS).execute("a", happened(), cause)
+    for process in (log, other):
+        loaded = await process.load(COUNTS, "a")
+        for number in (0, 17, 18, 49):
+            entry = await process.caused_by(COUNTS, loaded, causes[number].message_id)
+            assert entry is not None
+            assert entry.number == number + 1
+        assert await process.caused_by(COUNTS, loaded, "nobody") is None
+
+
+async def test_no_more_is_remembered_than_was_allowed(provisioned: Connection) -> None:
+    """The least used goes first; it is read again when it is needed."""
+    log = Log(provisioned, "sample", remembers=3)
+    for key in "abcd":
+        await log.of(COUNTS).execute(key, happened(), context())
+    assert [log.remembered(COUNTS, key) is not None for key in "abcd"] == [False, True, True, True]
+    assert (await log.of(COUNTS).get("a")).number == 1
+
+
 @pytest.fixture
 async def damaged(log: Log, provisioned: Connection) -> Log:
     """Give a log in whose stream an entry was forged behind the service's back."""

@@ -152,15 +152,20 @@ async def test_a_held_sample_is_not_used_until_the_hold_is_released(bench: Bench
         ChangeSampleStatus(sample_id=one, status=SampleStatus.IN_SEQUENCING, reason="run 7"),
     )
     for use in uses:
-        with pytest.raises(Refused) as refused:
-            await bench.bus.ask(use)
-        assert isinstance(refused.value.refusal, SampleOnHold)
+        await expect_on_hold(bench, use)
 
     release = ReleaseHold(hold_id=hold, reason="looked at")
     assert (await bench.bus.ask(release)).released == 2
     assert (await bench.bus.ask(release)).released == 2
     assert (await shown(bench, one)).holds == []
     await bench.bus.ask(DeriveSamples(sample_id=one, aliquots=[tube]))
+
+
+async def expect_on_hold(bench: Bench, use: Command[Any]) -> None:
+    """Check that a sample is not used because of a hold."""
+    with pytest.raises(Refused) as refused:
+        await bench.bus.ask(use)
+    assert isinstance(refused.value.refusal, SampleOnHold)
 
 
 async def test_a_hold_that_comes_after_its_release_is_refused(bench: Bench) -> None:

@@ -160,6 +160,12 @@ def undo_refused(
     return reply_message(parent_id, step, given.command_id, failure, label=labels[parent_id])
 
 
+def absent_undone(message: Message, labels: Labels) -> Message:
+    """Write to a parent that a child, which never began, is undone."""
+    parent_id, step = message.body.asked_by
+    return reply_message(parent_id, step, UUID(message.id), {}, label=labels[parent_id])
+
+
 # To participants
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from contracts.entry import GENESIS, Entry, hash_of
+from contracts.saga_events import ParentStep
 from sagas.engine.decision import (
     Due,
     Ignored,
@@ -29,6 +30,7 @@ from sagas.engine.record import read_commands, read_replies, read_timers, to_ent
 from sagas.engine.state import SagaState
 from tests.simulation.broker import Broker, ConflictError, Kept, Message
 from tests.simulation.messages import (
+    absent_undone,
     child_reply,
     command_message,
     due_message,
@@ -38,6 +40,8 @@ from tests.simulation.messages import (
 from tests.simulation.node import Action, Node, UnacknowledgedError, Work
 
 CONFLICTS_MAX: Final = 20
+ABSENT_LOOKS_MAX: Final = 6
+"""Deliveries of an order to undo a saga over which it may still begin."""
 CAUSES_MAX: Final = 32
 """Causes that are remembered with a loaded saga; older ones are looked up in the log."""
 
@@ -108,11 +112,15 @@ class Orchestrators:
     def handle(self, node: Node, message: Message) -> Work:
         """Deal with one input, to the end."""
         given: Input = message.body.make(node.time())
+        if isinstance(given, Start) and given.parent is not None:
+            waits = yield from self.is_wanted(message, given.parent)
+            if not waits:
+                yield from self.acknowledge(node, message)
+                return
         answer, loaded = yield from self.transact(node, message, given)
-        # As the service has it: the answer counts where its own entry is the newest.
-        if isinstance(answer, Transition) and loaded.causes[-1:] == (message.id,):
+        if isinstance(answer, Transition):
             yield from self.send(node, answer.state, Asks.of(answer))
-        elif isinstance(answer, Ignored) and not self.applied(message, loaded, again=True):
+        elif isinstance(answer, Ignored):
             yield from self.settle(node, message, given, answer)
         else:
             yield from self.send_again(node, message, loaded)
@@ -125,12 +133,38 @@ class Orchestrators:
             timer = Timer(name=given.name, due_at=answer.again_at)
             key = f"{message.saga_id}:{timer.name}:{answer.again_at.timestamp():.3f}"
             yield self.arm(node, message.saga_id, timer, key)
+        elif answer.why is Why.UNKNOWN and message.body.asked_by is not None:
+            yield from self.undo_absent(message)
         elif answer.dead:
             yield Action("bury", lambda: self.broker.bury(message, answer.detail))
         elif answer.refusal is not None:
             reply = undo_refused(message, given, answer.refusal, self.labels)
             if reply is not None:
                 yield Action("answer", lambda: self.broker.publish(reply))
+
+    def is_wanted(self, message: Message, parent: ParentStep) -> Generator[Action, Any, bool]:
+        """Say whether the step that asked for a saga still waits for it."""
+
+        def look() -> bool:
+            newest = self.broker.newest(parent.transaction_id)
+            step = newest.state.steps.get(parent.step) if newest else None
+            return step is not None and step.command_id == parent.command_id
+
+        waits: bool = yield Action("look at parent", look)
+        if not waits:
+            self.settled[message.id] = "its parent waits no more"
+        return waits
+
+    def undo_absent(self, message: Message) -> Work:
+        """Wait for a saga that is to be undone; one that never begins is undone already.
+
+        Raises:
+            UnacknowledgedError: it may yet begin; the order has to come again.
+        """
+        if message.delivered < ABSENT_LOOKS_MAX:
+            raise UnacknowledgedError
+        reply = absent_undone(message, self.labels)
+        yield Action("answer", lambda: self.broker.publish(reply))
 
     def acknowledge(self, node: Node, message: Message) -> Work:
         """Say that the input need not come again."""
@@ -158,7 +192,9 @@ class Orchestrators:
         answer: Answer = None
         for _ in range(CONFLICTS_MAX):
             if self.applied(message, loaded, again=again):
-                return answer, (loaded if known is None else (yield from self.load(node, message)))
+                if known is not None:
+                    loaded = yield from self.load(node, message)
+                return self.when_applied(answer), loaded
             answer = self.ask_engine(message, loaded.state, given)
             if isinstance(answer, Ignored) and known is None:
                 return answer, loaded
@@ -192,6 +228,14 @@ class Orchestrators:
         if message.id in loaded.causes:
             return True
         return again and message.id in self.broker.heard.get(message.saga_id, ())
+
+    def when_applied(self, decided: Answer) -> Answer:
+        """Give what counts where an input turns out to be in the log: nothing that was decided.
+
+        Whoever appended it may have met another state; what that asks for stands in its entry.
+        """
+        del decided
+        return None
 
     def load(self, node: Node, message: Message) -> Generator[Action, Any, Loaded]:
         """Read a saga's log."""

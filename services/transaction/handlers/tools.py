@@ -3,7 +3,7 @@
 from collections import Counter
 
 from contracts import saga_tools as contract
-from contracts.entry import BrokenChainError, GENESIS, hash_of, verify_chain
+from contracts.entry import GENESIS, BrokenChainError, hash_of, verify_chain
 from contracts.errors import Refused
 from contracts.saga_tools import (
     DiagramView,
