@@ -135,14 +135,13 @@ def _on_due(definition: Definition, state: SagaState, given: Due) -> Transition 
 def _on_deadline(definition: Definition, state: SagaState, given: Due) -> Transition | Ignored:
     """Turn a saga back that took too long; one that cannot turn back any more is told about."""
     deadline = state.deadline
-    ended = state.status.ended or _stands_still(state)
-    if ended or state.back or state.timer != given.name or deadline is None:
+    if _stands_still(state) or state.back or state.timer != given.name or deadline is None:
         return Ignored(why=Why.STALE, detail=f"nothing waits for timer {given.name}")
     if given.at + CLOCK_SKEW_MAX < deadline:
         detail = f"timer {given.name} is due at {deadline}"
         return Ignored(why=Why.EARLY, detail=detail, again_at=deadline)
     draft = Draft(definition, given, state)
-    if may_turn_back(definition, state):
+    if may_turn_back(definition, state) and not state.status.ended:
         failure = failure_of("", DeadlinePassed(deadline=deadline))
         _compensate(draft, failure)
     else:

@@ -22,7 +22,9 @@ from sagas.engine.state import SagaState, StepState, evolve
 
 def view(state: SagaState, *, seq: int, transitions: int) -> TransactionView:
     """Show where a saga stands; `seq` is the stream sequence of its newest entry."""
-    paused_or_ended = state.status is TransactionStatus.PAUSED or state.status.ended
+    # Of one that failed, other steps may be under way, whose clocks run.
+    closed = state.status.ended and state.status is not TransactionStatus.FAILED
+    stands_still = closed or state.status is TransactionStatus.PAUSED
     return TransactionView(
         transaction_id=TransactionId(state.saga_id),
         saga_type=state.saga_type,
@@ -44,7 +46,7 @@ def view(state: SagaState, *, seq: int, transitions: int) -> TransactionView:
         ],
         attributes=state.attributes,
         deadline=state.deadline,
-        due_at=None if paused_or_ended else _due_at(state),
+        due_at=None if stands_still else _due_at(state),
         parent_id=state.parent.transaction_id if state.parent else None,
         forked_from=state.forked_from.transaction_id if state.forked_from else None,
         transitions=transitions,

@@ -36,6 +36,7 @@ from infra.ids import new_id
 from infra.log.log import Change, Log
 from infra.supervisor import Child, NatsServer
 from infra.supervisor.nats_server import Profile
+from infra.telemetry import logs
 from sagas.definitions.sample_intake import SAMPLE_INTAKE
 from sagas.engine.decision import Input, Ordered, Transition, start_with
 from sagas.engine.machine import decide
@@ -253,6 +254,8 @@ def main() -> int:
     if strace is None:
         sys.stderr.write("strace is not installed: apt-get install strace\n")
         return 2
+    # Every cut is an outage, and each attempt to reconnect is a warning.
+    logs.configure(level="error", fmt="console")
     safe = uvloop.run(rounds("safe", given.rounds, strace=strace, seed=given.seed))
     sys.stdout.write(f"{say('safe', safe)}\n")
     dev = uvloop.run(rounds("dev", given.dev_rounds, strace=strace, seed=given.seed))

@@ -208,7 +208,7 @@ def test_a_cancelled_saga_undoes_what_was_or_may_have_been_done(
     assert whole.status() is TransactionStatus.CANCELLED
     assert whole.saga.failure is not None
     assert whole.saga.failure.code == "transaction.cancelled"
-    assert whole.saga.failure.detail == "grace ended the process: said by hand"
+    assert whole.saga.failure.detail.startswith("grace ended the process (said by hand).")
 
 
 def test_a_cancelled_wait_is_skipped(tell: Tell) -> None:

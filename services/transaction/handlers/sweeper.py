@@ -100,7 +100,9 @@ class Sweeper:
 
 def overdue_timers(state: SagaState, before: datetime) -> list[str]:
     """Name the timers that count in a saga and were to fire before a time."""
-    if state.status.ended or state.status is TransactionStatus.PAUSED:
+    # One that failed waits for a person, and its other steps may still be under way.
+    closed = state.status.ended and state.status is not TransactionStatus.FAILED
+    if closed or state.status is TransactionStatus.PAUSED:
         return []
     armed = [(step.timer, step.due_at) for step in state.steps.values()]
     armed.append((state.timer, state.deadline))
