@@ -203,6 +203,7 @@ class BulkOrderView(View):
     dry_run: bool
     selected: int
     done: int
+    """They followed it; with `dry_run`, they would."""
     refused: dict[TransactionId, str]
     """Why, for those that could not follow it."""
     cancelled: bool = False
@@ -212,10 +213,13 @@ class BulkOrderView(View):
 class OrderTransactions(
     Command[BulkOrderView],
     type="transaction.order",
-    http=post("/transactions/orders", status=202),
+    http=post("/transactions/orders", status=202, location="/transaction-orders/{bulk_id}"),
     needs="transactions:manage",
 ):
-    """Give one order to every transaction that a filter selects: selected once, then recorded."""
+    """Give one order to every transaction that a filter selects: selected once, then recorded.
+
+    The id of the command is the id of the bulk order, by which it is watched and cancelled.
+    """
 
     order: OrderKind
     filter: TransactionFilter

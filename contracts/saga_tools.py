@@ -11,8 +11,8 @@ from pydantic import Field
 
 from contracts.errors import Refusal
 from contracts.message import Command, Event, Query, get, post
-from contracts.saga_orders import BulkOrderView, StepName
-from contracts.transaction import OrderKind, TransactionStatus
+from contracts.saga_orders import BulkOrderView
+from contracts.transaction import OrderKind, StepName, TransactionStatus
 from contracts.types import Name, Reason, TransactionId, UtcTime, View
 
 
@@ -230,6 +230,15 @@ class BulkOrdered(Event, type="transaction.bulk_ordered"):
     step: StepName | None = None
     output: dict[str, Any] = Field(default_factory=dict[str, Any])
     version: int | None = None
+
+
+class BulkOrderAdvanced(Event, type="transaction.bulk_advanced", public=False):
+    """A bulk order reached some more of its transactions, in their order."""
+
+    bulk_id: UUID
+    done: list[TransactionId]
+    refused: dict[TransactionId, str]
+    """Why, for those that could not follow it."""
 
 
 class BulkOrderCancelled(Event, type="transaction.bulk_cancelled"):

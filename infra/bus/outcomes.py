@@ -11,8 +11,8 @@ from uuid import UUID
 
 from contracts import subjects
 from contracts.catalog import decode_refusal, encode_refusal
-from contracts.errors import Refusal
-from infra.bus.connection import Connection
+from contracts.errors import Conflict, Refusal
+from infra.bus.connection import EXPECTED_LAST_SUBJECT_SEQ, Connection
 from infra.bus.streams import COMMAND_WINDOW_SECONDS
 
 STREAM = f"KV_{subjects.OUTCOMES_BUCKET}"
@@ -64,9 +64,21 @@ class Outcomes:
         raw = await self._connection.last(STREAM, self._subject(command_id))
         return read_outcome(raw.body) if raw is not None and raw.body else None
 
-    async def put(self, command_id: str, body: bytes) -> None:
-        """Record how a command ended."""
-        await self._connection.publish(self._subject(command_id), body)
+    async def put(self, command_id: str, body: bytes) -> bytes:
+        """Record how a command ended, once and for all; give what is recorded.
+
+        Another process may have dealt with the command while this one stood still: what that one
+        recorded is what happened, and what everybody is told.
+        """
+        subject = self._subject(command_id)
+        try:
+            await self._connection.publish(subject, body, {EXPECTED_LAST_SUBJECT_SEQ: "0"})
+        except Conflict:
+            raw = await self._connection.last(STREAM, subject)
+            if raw is None:
+                raise
+            return raw.body
+        return body
 
 
 def may_be_repeated(command_id: str, now: datetime, connected_at: datetime) -> bool:

@@ -151,9 +151,8 @@ class Server:
         )
 
     async def _finish(self, delivery: Delivery, outcome: Outcome) -> None:
-        body = outcome.to_bytes()
-        await self._outcomes.put(delivery.envelope.id, body)
-        await self._reply(delivery, body)
+        recorded = await self._outcomes.put(delivery.envelope.id, outcome.to_bytes())
+        await self._reply(delivery, recorded)
 
     async def _reply(self, delivery: Delivery, body: bytes) -> None:
         saga = delivery.saga

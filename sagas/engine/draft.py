@@ -144,7 +144,8 @@ class Draft:
         stands = self.step(step.name)
         going_on = stands.status is (StepStatus.UNDOING if undo else StepStatus.ASKED) and not anew
         number = len(stands.undone_by if undo else stands.asked) + 1
-        command_id = stands.command_id if going_on else None
+        unanswered = going_on or stands.status is StepStatus.STUCK
+        command_id = stands.command_id if unanswered and not anew else None
         if command_id is None:
             command_id = derive_id(self.saga_id, step.name, "undo" if undo else "do", number)
         attempt = stands.attempts + 1 if going_on else 1

@@ -157,12 +157,14 @@ def _on_reply(definition: Definition, state: SagaState, given: Replied) -> Trans
     if given.command_id == stands.probe_id:
         return _on_probed(definition, state, given, step)
     if given.command_id not in stands.asked + stands.undone_by:
-        if stands.probes:
-            return Ignored(why=Why.STALE, detail=f"nothing waits for probe {given.command_id}")
-        detail = f"step {step.name} was never asked with command {given.command_id}"
-        return Ignored(why=Why.UNKNOWN, detail=detail)
+        # An answer to an earlier probe cannot be told from one to nothing: it harms as little.
+        why = Why.STALE if stands.probes else Why.UNKNOWN
+        detail = f"step {step.name} does not wait for command {given.command_id}"
+        return Ignored(why=why, detail=detail)
     if given.command_id != stands.command_id or _is_closed(state):
         return _on_late_reply(definition, state, given)
+    if stands.status is StepStatus.STUCK:
+        return _on_stuck_reply(definition, state, given, step)
     draft = Draft(definition, given, state)
     undo = stands.status is StepStatus.UNDOING
     draft.answered(given, undo=undo)
@@ -171,6 +173,21 @@ def _on_reply(definition: Definition, state: SagaState, given: Replied) -> Trans
     else:
         draft.end_step(step, StepStatus.UNDONE if undo else StepStatus.DONE)
         settle(draft)
+    return draft.finish()
+
+
+def _on_stuck_reply(
+    definition: Definition, state: SagaState, given: Replied, step: Step
+) -> Transition | Ignored:
+    """Take the answer that a step got stuck for the want of: once it is known, the saga goes on."""
+    if given.failure is not None:
+        detail = f"step {step.name} is stuck and was not done: a person orders what happens"
+        return Ignored(why=Why.STALE, detail=detail)
+    draft = Draft(definition, given, state)
+    draft.answered(given, undo=state.back)
+    draft.end_step(step, StepStatus.UNDONE if state.back else StepStatus.DONE)
+    draft.reopen()
+    settle(draft)
     return draft.finish()
 
 

@@ -114,6 +114,12 @@ def _compensate(draft: Draft, given: Ordered) -> None:
         raise CannotError(f"it is {_where(state)} already: {remedy}")
     if not (by_parent or state.status in {TransactionStatus.FAILED, TransactionStatus.COMPLETED}):
         raise CannotError(f"it is {state.status}: cancel it instead.")
+    if state.parent is not None and not by_parent and state.status is TransactionStatus.COMPLETED:
+        parent = state.parent
+        raise CannotError(
+            f"it is step {parent.step} of transaction {parent.transaction_id}, which counts on it: "
+            "compensate that one."
+        )
     unclear = is_pivot_unclear(definition, state)
     if not unclear:
         _require_way_back(draft)

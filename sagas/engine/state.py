@@ -362,7 +362,8 @@ def _on_reused(before: StepState, event: StepReused, at: datetime) -> StepState:
 def _on_step_ended(before: StepState, event: TransactionStepEnded, at: datetime) -> StepState:
     return before._replace(
         status=event.status,
-        command_id=None,
+        # Where nobody answered, it may still be done under this command: it is asked again so.
+        command_id=before.command_id if event.status is StepStatus.STUCK else None,
         probe_id=None,
         timer=None,
         due_at=None,

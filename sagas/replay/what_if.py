@@ -80,9 +80,7 @@ def run_again(entries: Sequence[Entry], definition: Definition) -> Course | None
         at_step = next((n for n, step in state.steps.items() if step.outstanding), None)
     elif state.failure is not None:
         at_step = state.failure.step or None
-    return Course(
-        saga_id=recorded.saga_id, recorded=recorded.status, under=under, at_step=at_step
-    )
+    return Course(saga_id=recorded.saga_id, recorded=recorded.status, under=under, at_step=at_step)
 
 
 @dataclass(slots=True)

@@ -1,21 +1,33 @@
 """The transaction service, put together: every message and every saga input that it takes."""
 
+from collections.abc import Sequence
 from functools import partial
 
-from contracts import saga_archive, saga_orders, subjects
+from contracts import saga_archive, saga_orders, saga_tools, subjects
 from contracts import transaction as contract
 from infra.bus.streams import SAGA_LEASES, consumer
 from infra.lease.leases import Leases
 from infra.lease.table import Me
 from infra.log.forwarder import Forwarder
 from infra.log.log import Log
-from infra.runtime import Platform, Service, handle
+from infra.runtime import Handler, Platform, Service, handle
 from infra.settings import instance_of
 from infra.store.queries import Reader
 from infra.telemetry import tracing
+from sagas import definitions
+from services.catalog import NAMES
 from services.transaction import domain
-from services.transaction.handlers import children, inputs, queries
+from services.transaction.handlers import (
+    children,
+    forks,
+    inputs,
+    orders,
+    queries,
+    starts,
+    tools,
+)
 from services.transaction.handlers.archive import Archivist, on_archive
+from services.transaction.handlers.bulk import BulkOrders
 from services.transaction.handlers.inputs import Inputs
 from services.transaction.handlers.orchestrator import Orchestrator
 from services.transaction.handlers.outbox import Outbox
@@ -63,7 +75,7 @@ def build(settings: Settings, platform: Platform) -> Service:
         grace_seconds=settings.sweep_grace_seconds,
     )
     outside = Inputs(orchestrator, tracing.tracer_for(platform.service), platform.clock)
-    claims = platform.log.of(domain.CLAIM)
+    claims, bulks = platform.log.of(domain.CLAIM), platform.log.of(domain.BULK)
     return Service(
         name="transaction",
         settings=settings,
@@ -73,26 +85,15 @@ def build(settings: Settings, platform: Platform) -> Service:
                 contract.SubmitManifest,
                 partial(inputs.on_submit_manifest, claims=claims, orchestrator=orchestrator),
             ),
-            handle(
-                saga_orders.StartChild,
-                partial(children.on_start_child, orchestrator=orchestrator),
-            ),
-            handle(
-                saga_orders.UndoChild, partial(children.on_undo_child, orchestrator=orchestrator)
-            ),
+            handle(saga_archive.ArchiveTransactions, partial(on_archive, archivist=archivist)),
             handle(
                 contract.GetTransaction,
                 partial(queries.on_get, orchestrator=orchestrator, waiting=waiting),
             ),
-            handle(
-                contract.GetTransactionHistory,
-                partial(queries.on_history, orchestrator=orchestrator),
-            ),
-            handle(
-                contract.ExportTransaction, partial(queries.on_export, orchestrator=orchestrator)
-            ),
-            handle(contract.ListTransactions, partial(queries.on_list, store=store)),
-            handle(saga_archive.ArchiveTransactions, partial(on_archive, archivist=archivist)),
+            *starts.starting(definitions.ALL, NAMES, orchestrator),
+            *_of_children(orchestrator),
+            *_questions(orchestrator, store),
+            *_orders(orchestrator, BulkOrders(log=bulks, orchestrator=orchestrator, store=store)),
         ),
         leases=leases,
         leased={
@@ -112,6 +113,52 @@ def build(settings: Settings, platform: Platform) -> Service:
         forwarders=tuple(
             Forwarder(log, clock=platform.clock) for log in (platform.log, *partitions)
         ),
+    )
+
+
+def _of_children(orchestrator: Orchestrator) -> Sequence[Handler]:
+    """List what sagas send to begin and undo others."""
+    return (
+        handle(saga_orders.StartChild, partial(children.on_start_child, orchestrator=orchestrator)),
+        handle(saga_orders.UndoChild, partial(children.on_undo_child, orchestrator=orchestrator)),
+    )
+
+
+def _questions(orchestrator: Orchestrator, store: TransactionStore) -> Sequence[Handler]:
+    """List what looks into transactions and changes nothing."""
+    return (
+        *(
+            handle(query, partial(call, orchestrator=orchestrator))
+            for query, call in (
+                (contract.GetTransactionHistory, queries.on_history),
+                (contract.ExportTransaction, queries.on_export),
+                (saga_tools.GetTransactionState, tools.on_state),
+                (saga_tools.VerifyTransaction, tools.on_verify),
+                (saga_tools.ReplayTransaction, tools.on_replay),
+                (saga_tools.DrawTransaction, tools.on_draw),
+            )
+        ),
+        handle(contract.ListTransactions, partial(queries.on_list, store=store)),
+        handle(saga_tools.ListSagaTypes, tools.on_types),
+        handle(saga_tools.DrawSagaType, tools.on_draw_type),
+        handle(
+            saga_tools.WhatIf, partial(tools.on_what_if, orchestrator=orchestrator, store=store)
+        ),
+    )
+
+
+def _orders(orchestrator: Orchestrator, bulk: BulkOrders) -> Sequence[Handler]:
+    """List what people tell transactions, one or many."""
+    return (
+        *(
+            handle(order, partial(orders.on_order, orchestrator=orchestrator))
+            for order in orders.ORDERS
+        ),
+        handle(saga_orders.SignalTransaction, partial(orders.on_signal, orchestrator=orchestrator)),
+        handle(saga_orders.ForkTransaction, partial(forks.on_fork, orchestrator=orchestrator)),
+        handle(saga_orders.OrderTransactions, bulk.on_order),
+        handle(saga_tools.CancelBulkOrder, bulk.on_cancel),
+        handle(saga_tools.GetBulkOrder, bulk.on_get),
     )
 
 

@@ -299,12 +299,29 @@ def test_an_unclear_point_of_no_return_that_was_not_passed_is_turned_back_from(
 
 
 def test_an_unclear_point_of_no_return_is_asked_again(whole: Chronicle) -> None:
-    """Under a new id and with a clock of its own."""
+    """Under the old id, as it may have been done under it, and with a clock of its own."""
     unclear(whole)
-    before = whole.saga.steps["send"].asked
+    before = whole.saga.steps["send"]
     assert sent(whole.order(OrderKind.RETRY)) == [("send", False)]
-    assert whole.saga.steps["send"].asked[:-1] == before
+    again = whole.saga.steps["send"]
+    assert again.asked == before.asked
+    assert again.timers == before.timers + 1
     assert sent(whole.reply("send")) == [("label", False)]
+
+
+def test_the_answer_that_a_step_was_stuck_for_lets_the_saga_go_on(whole: Chronicle) -> None:
+    """Nobody needs to say any more whether the point of no return was passed."""
+    unclear(whole)
+    assert sent(whole.reply("send")) == [("label", False)]
+    assert whole.status() is TransactionStatus.RUNNING
+
+
+def test_a_late_refusal_of_a_stuck_step_leaves_it_to_a_person(whole: Chronicle) -> None:
+    """It is known then that nothing was done, and not what should be."""
+    unclear(whole)
+    outcome = whole.reply("send", refusal=REFUSED)
+    assert isinstance(outcome, Ignored)
+    assert whole.status() is TransactionStatus.FAILED
 
 
 def test_a_stuck_step_after_the_pivot_is_retried_skipped_or_completed(tell: Tell) -> None:

@@ -171,7 +171,7 @@ def absent_undone(message: Message, labels: Labels) -> Message:
 
 def command_message(command: StepCommand, state: SagaState, labels: Labels) -> Message:
     """Write a command; another attempt at the same one is the same to all but the broker."""
-    attempt = state.steps[command.step].attempts
+    attempt = state.steps[command.step].timers
     label = labels[state.saga_id]
     if command.type == StartChild.contract.type:
         return _start_child(command, state, labels, attempt)

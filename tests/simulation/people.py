@@ -43,8 +43,6 @@ class People:
     labels: dict[UUID, str]
     definitions: Mapping[str, Definition]
     """By saga type."""
-    careful: bool = True
-    """Whether nobody has a step done again that stands done."""
     looks: int = 0
     mended: dict[UUID, int] = field(default_factory=dict[UUID, int])
 
@@ -96,9 +94,8 @@ class People:
     def _may_meddle(self, state: SagaState, order: OrderKind) -> bool:
         """Leave out orders with which a person vouches for what nobody knows yet."""
         if order is OrderKind.COMPENSATE:
-            alone = state.parent is None or not self.careful
-            return alone and self.definitions[state.saga_type].pivot is None
-        return order is not OrderKind.RETRY or not self.careful
+            return self.definitions[state.saga_type].pivot is None
+        return True
 
     def _signals(self, state: SagaState, name: str, roll: Roll) -> Iterator[Message]:
         for step in state.steps.values():
@@ -137,8 +134,7 @@ class People:
         step = self.definitions[state.saga_type].by_name[name]
         key = (state.saga_id, name)
         choice = share(roll, 3, 3)
-        stands = bool(self.bench.standing.get(key)) and not state.back
-        if (choice == 0 and not (stands and self.careful)) or not step.ask or step.saga:
+        if choice == 0 or not step.ask or step.saga:
             return OrderKind.RETRY
         if step.kind is StepKind.PIVOT and not state.back and not self.bench.standing.get(key):
             return OrderKind.COMPENSATE

@@ -1,5 +1,7 @@
 """Begin a transaction anew from one of its steps; what was done before is taken over as it is."""
 
+from pydantic import ValidationError
+
 from contracts.errors import Refused
 from contracts.saga_events import ForkPoint
 from contracts.saga_orders import ForkTransaction, ForkView
@@ -24,13 +26,15 @@ async def on_fork(
         raise Refused(TransactionNotFound(transaction_id=command.transaction_id))
     try:
         definition = find(state.saga_type, command.version or state.version)
+        definition.starts_with.model_validate(state.message)
         reused = taken_over(definition, state, command.at)
     except UnknownDefinitionError as error:
         raise Refused(SagaTypeUnknown(because=str(error))) from None
+    except ValidationError as error:
+        because = f"version {definition.version} cannot begin with its start message: {error}."
+        raise Refused(_cannot(command, because)) from None
     except CannotForkError as error:
-        raise Refused(
-            CannotFork(transaction_id=command.transaction_id, step=command.at, because=str(error))
-        ) from None
+        raise Refused(_cannot(command, str(error))) from None
     fork_id = TransactionId(context.derive("fork"))
     begin = Start(
         saga_id=fork_id,
@@ -54,3 +58,7 @@ async def on_fork(
         reused=list(reused),
         asks=[one.type for one in first.commands] if isinstance(first, Transition) else [],
     )
+
+
+def _cannot(command: ForkTransaction, because: str) -> CannotFork:
+    return CannotFork(transaction_id=command.transaction_id, step=command.at, because=because)

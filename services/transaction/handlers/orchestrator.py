@@ -91,7 +91,8 @@ class Orchestrator:
         decided = _Decided(definition)
         loaded = await self._transact(saga_id, given, context, decided)
         match decided.answer:
-            case Transition() as transition if loaded.causes[-1:] == (context.message_id,):
+            # After a lost race, another process's entry may have the same cause: that one counts.
+            case Transition() as transition if loaded.state == transition.state:
                 asked = Asked.by(transition, loaded.seq)
                 await self._outbox.send(transition.state, asked, context)
                 self._tell(saga_id, transition, loaded.seq)

@@ -4,11 +4,12 @@ What each leads to is decided by the engine; with `dry_run` it is decided on the
 is, shown, and forgotten.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts import saga_orders as contract
+from contracts.entry import Entry
 from contracts.errors import Refused
 from contracts.saga_orders import OrderView, StepChange
 from contracts.saga_tools import NotReplayable, SagaTypeUnknown
@@ -16,9 +17,18 @@ from contracts.transaction import OrderKind, TransactionNotFound
 from contracts.types import TransactionId
 from infra.bus.context import Context
 from sagas.definitions import UnknownDefinitionError, find
-from sagas.engine.decision import Ignored, Ordered, Signalled, Target, Transition
+from sagas.engine.decision import (
+    Ignored,
+    Ordered,
+    Signalled,
+    StepCommand,
+    Target,
+    Transition,
+)
+from sagas.engine.definition import Definition
 from sagas.engine.machine import decide
-from sagas.engine.state import SagaState
+from sagas.engine.record import read_commands
+from sagas.engine.state import SagaState, fold
 from sagas.engine.view import shown_status
 from sagas.replay.prove import first_difference
 from services.transaction.handlers.orchestrator import Orchestrator
@@ -121,17 +131,51 @@ class _Told:
 async def _take(
     told: _Told, given: Ordered | Signalled, context: Context, orchestrator: Orchestrator
 ) -> OrderView:
-    before = (await orchestrator.load(told.transaction_id)).state
-    if before is None:
+    before = await orchestrator.load(told.transaction_id)
+    if before.state is None:
         raise Refused(TransactionNotFound(transaction_id=told.transaction_id))
-    definition = find(before.saga_type, before.version)
-    answer = decide(definition, before, given)
-    if isinstance(answer, Ignored) and answer.refusal is not None:
+    foreseen = decide(_definition_of(before.state), before.state, given)
+    if told.dry_run:
+        return _foreseen(told, before.state, foreseen)
+    after = await orchestrator.advance(told.transaction_id, given, context)
+    if isinstance(foreseen, Transition) and after.state == foreseen.state:
+        return _foreseen(told, before.state, foreseen)
+    # It had been carried out before, or something else happened in between: the log knows what.
+    entries = await orchestrator.of(told.transaction_id).history(told.transaction_id)
+    return _recorded(told, entries, context.message_id, repeated=isinstance(foreseen, Ignored))
+
+
+def _foreseen(told: _Told, before: SagaState, answer: Transition | Ignored) -> OrderView:
+    """Show what an order leads to.
+
+    Raises:
+        Refused: it makes no sense where the transaction stands.
+    """
+    if isinstance(answer, Transition):
+        return _view(told, before, answer.state, answer.commands)
+    if answer.refusal is not None:
         raise Refused(answer.refusal)
-    if told.dry_run or isinstance(answer, Ignored):
-        after = answer.state if isinstance(answer, Transition) else before
-    else:
-        after = (await orchestrator.advance(told.transaction_id, given, context)).state or before
+    return _view(told, before, before, (), repeated=True)
+
+
+def _recorded(told: _Told, entries: Sequence[Entry], cause: str, *, repeated: bool) -> OrderView:
+    """Show what an order led to, as its entry has it; nothing where it led to none."""
+    number = next((n for n, entry in enumerate(entries) if entry.cause == cause), len(entries))
+    before, after = fold(entries[:number]), fold(entries[: number + 1])
+    if before is None or after is None:
+        raise Refused(TransactionNotFound(transaction_id=told.transaction_id))
+    effects = entries[number].effects if number < len(entries) else {}
+    return _view(told, before, after, read_commands(effects), repeated=repeated)
+
+
+def _view(
+    told: _Told,
+    before: SagaState,
+    after: SagaState,
+    asked: Sequence[StepCommand],
+    *,
+    repeated: bool = False,
+) -> OrderView:
     return OrderView(
         transaction_id=told.transaction_id,
         order=told.order,
@@ -139,9 +183,16 @@ async def _take(
         before=shown_status(before),
         after=shown_status(after),
         steps=_changes(before, after),
-        asks=[one.type for one in answer.commands] if isinstance(answer, Transition) else [],
-        repeated=isinstance(answer, Ignored),
+        asks=[one.type for one in asked],
+        repeated=repeated,
     )
+
+
+def _definition_of(state: SagaState, version: int | None = None) -> Definition:
+    try:
+        return find(state.saga_type, version or state.version)
+    except UnknownDefinitionError as error:
+        raise Refused(SagaTypeUnknown(because=str(error))) from None
 
 
 async def _target(
@@ -149,13 +200,10 @@ async def _target(
 ) -> Target:
     """Prove that a transaction would stand alike under another version, and name that."""
     entries = await orchestrator.of(transaction_id).history(transaction_id)
-    state = (await orchestrator.load(transaction_id)).state
+    state = fold(entries)
     if state is None:
         raise Refused(TransactionNotFound(transaction_id=transaction_id))
-    try:
-        definition = find(state.saga_type, version)
-    except UnknownDefinitionError as error:
-        raise Refused(SagaTypeUnknown(because=str(error))) from None
+    definition = _definition_of(state, version)
     divergence = first_difference(entries, definition)
     if divergence is not None:
         raise Refused(

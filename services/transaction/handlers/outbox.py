@@ -79,8 +79,9 @@ class Outbox:
             await self._reply(state, reply, asked.seq, context)
 
     async def _command(self, state: SagaState, command: StepCommand, context: Context) -> None:
-        attempts = state.steps[command.step].attempts
-        again = f":{attempts}" if attempts > 1 else ""
+        # Every time that a step is asked has a timer of its own, also under the same command.
+        times = state.steps[command.step].timers
+        again = f":{times}" if times > 1 else ""
         await self._bus.send(
             message_class(command.type).contract,
             json.dumps(command.data).encode(),

@@ -1,6 +1,8 @@
 """Looking into transactions: state at any time, hash chain, replay, pictures, what-if."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from contracts import saga_tools as contract
 from contracts.entry import GENESIS, BrokenChainError, hash_of, verify_chain
@@ -18,21 +20,23 @@ from contracts.saga_tools import (
     VerificationView,
     WhatIfView,
 )
-from contracts.transaction import ListTransactions, TransactionNotFound
+from contracts.transaction import TransactionFilter, TransactionNotFound, TransactionStatus
 from contracts.types import TransactionId
 from infra.bus.context import Context
-from sagas.definitions import ALL, UnknownDefinitionError, find
+from sagas import definitions
+from sagas.definitions import UnknownDefinitionError, find
 from sagas.engine.definition import Definition
 from sagas.engine.diagram import draw_definition, draw_saga, svg_definition, svg_saga
 from sagas.engine.state import describe_state, fold
 from sagas.engine.validate import validate
-from sagas.replay.replay import Report, replay
+from sagas.replay.replay import replay
 from sagas.replay.what_if import run_again
+from services.catalog import NAMES
 from services.transaction import domain
 from services.transaction.handlers.orchestrator import Orchestrator
 from services.transaction.store import TransactionStore
 
-PAGE_SIZE = 200
+ENDED: Final = [status for status in TransactionStatus if status.ended]
 
 
 async def on_state(
@@ -40,20 +44,16 @@ async def on_state(
 ) -> StateView:
     """Show the whole state, now or as it was."""
     del context
-    entries = await orchestrator.of(query.transaction_id).history(query.transaction_id)
-    if not entries:
-        raise Refused(TransactionNotFound(transaction_id=query.transaction_id))
-    counted = [
-        entry
-        for entry in entries
-        if (query.at is None or entry.at <= query.at)
-        and (query.seq is None or entry.seq <= query.seq)
-    ]
-    if not counted or (query.seq is not None and counted[-1].seq != query.seq):
-        seq = query.seq or 0
-        raise Refused(StateNotFound(transaction_id=query.transaction_id, seq=seq))
+    transaction_id, seq, at = query.transaction_id, query.seq, query.at
+    entries = await orchestrator.of(transaction_id).history(transaction_id)
+    then = [entry for entry in entries if at is None or entry.at <= at]
+    if not then:
+        raise Refused(TransactionNotFound(transaction_id=transaction_id))
+    counted = [entry for entry in then if seq is None or entry.seq <= seq]
+    if seq is not None and (not counted or counted[-1].seq != seq):
+        raise Refused(StateNotFound(transaction_id=transaction_id, seq=seq))
     return StateView(
-        transaction_id=query.transaction_id,
+        transaction_id=transaction_id,
         seq=counted[-1].seq,
         transitions=len(counted),
         at=counted[-1].at,
@@ -70,13 +70,7 @@ async def on_verify(
     bodies = await orchestrator.of(saga_id).log.bodies(domain.SAGA, saga_id)
     if not bodies:
         raise Refused(TransactionNotFound(transaction_id=saga_id))
-    problem: str | None = None
-    good = len(bodies)
-    try:
-        verify_chain(bodies)
-    except BrokenChainError as error:
-        problem = str(error)
-        good = next(n for n in range(len(bodies)) if not _holds(bodies[: n + 1]))
+    good, problem = _whole(bodies)
     return VerificationView(
         transaction_id=saga_id,
         whole=problem is None,
@@ -86,12 +80,20 @@ async def on_verify(
     )
 
 
-def _holds(bodies: list[bytes]) -> bool:
+def _whole(bodies: Sequence[bytes]) -> tuple[int, str | None]:
+    """Count the entries that hold together from the first on, and say what breaks the next."""
+    passed = 0
+
+    def passing() -> Iterator[bytes]:
+        nonlocal passed
+        for passed, body in enumerate(bodies):
+            yield body
+
     try:
-        verify_chain(bodies)
-    except BrokenChainError:
-        return False
-    return True
+        return verify_chain(passing()), None
+    except BrokenChainError as error:
+        # The one that breaks the chain was handed out last.
+        return passed, str(error)
 
 
 async def on_replay(
@@ -104,13 +106,9 @@ async def on_replay(
         transaction_id=query.transaction_id,
         same=report.ok,
         transitions=report.transitions,
-        divergence=_divergence(report),
+        divergence=report.diverged[0].to_json() if report.diverged else None,
         problem=report.unreplayable[0].problem if report.unreplayable else None,
     )
-
-
-def _divergence(report: Report) -> dict[str, object] | None:
-    return report.diverged[0].to_json() if report.diverged else None
 
 
 async def on_draw(
@@ -133,7 +131,7 @@ async def on_draw(
 async def on_types(query: contract.ListSagaTypes, context: Context) -> SagaTypes:
     """List every definition."""
     del query, context
-    return SagaTypes(items=[_type_view(definition) for definition in ALL])
+    return SagaTypes(items=[_type_view(definition) for definition in definitions.ALL])
 
 
 async def on_draw_type(query: contract.DrawSagaType, context: Context) -> DiagramView:
@@ -158,9 +156,10 @@ async def on_what_if(
     """Run recorded transactions through another version."""
     del context
     definition = _found(query.saga_type, query.version)
+    wanted = TransactionFilter(saga_type=query.saga_type, status=ENDED)
     recorded, under = Counter[str](), Counter[str]()
     changed: list[OutcomeChange] = []
-    for transaction_id in await _newest(query, store):
+    for transaction_id in await store.select(wanted, query.newest):
         entries = await orchestrator.of(transaction_id).history(transaction_id)
         course = run_again(entries, definition)
         if course is None:
@@ -187,45 +186,26 @@ async def on_what_if(
     )
 
 
-async def _newest(query: contract.WhatIf, store: TransactionStore) -> list[TransactionId]:
-    ids: list[TransactionId] = []
-    for number in range(1, -(-query.newest // PAGE_SIZE) + 1):
-        wanted = ListTransactions(saga_type=query.saga_type, page=number, page_size=PAGE_SIZE)
-        page = await store.page(wanted)
-        ids += [view.transaction_id for view in page.items]
-        if number * PAGE_SIZE >= page.total:
-            break
-    return ids[: query.newest]
-
-
 async def _export(transaction_id: TransactionId, orchestrator: Orchestrator) -> dict[str, object]:
-    entries = await orchestrator.of(transaction_id).history(transaction_id)
-    bodies = await orchestrator.of(transaction_id).log.bodies(domain.SAGA, transaction_id)
-    if not entries:
+    raws = await orchestrator.of(transaction_id).log.raws(domain.SAGA, transaction_id)
+    if not raws:
         raise Refused(TransactionNotFound(transaction_id=transaction_id))
     return {
         "transaction_id": str(transaction_id),
-        "entries": [
-            {"seq": e.seq, "body": b.decode()} for e, b in zip(entries, bodies, strict=False)
-        ],
+        "entries": [{"seq": raw.seq, "body": raw.body.decode()} for raw in raws],
     }
 
 
 def _found(saga_type: str, version: int | None) -> Definition:
+    versions = [one.version for one in definitions.ALL if one.saga_type == saga_type]
     try:
-        if version is not None:
-            return find(saga_type, version)
-        return max((d for d in ALL if d.saga_type == saga_type), key=lambda d: d.version)
-    except (UnknownDefinitionError, ValueError):
-        known = ", ".join(f"{one.saga_type} version {one.version}" for one in ALL)
-        wanted = saga_type if version is None else f"{saga_type} version {version}"
-        raise Refused(
-            SagaTypeUnknown(because=f"There is no saga {wanted}; there is: {known}")
-        ) from None
+        return find(saga_type, version or max(versions, default=1))
+    except UnknownDefinitionError as error:
+        raise Refused(SagaTypeUnknown(because=str(error))) from None
 
 
 def _type_view(definition: Definition) -> SagaTypeView:
-    missing = domain.missing_services(definition)
+    missing = domain.missing_services(definition, NAMES)
     return SagaTypeView(
         saga_type=definition.saga_type,
         version=definition.version,
