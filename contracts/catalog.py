@@ -8,15 +8,20 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from contracts import (
+    delivery,
     errors,
     event,
     lab,
+    lab_processes,
+    library,
     notification,
+    qc,
     saga_archive,
     saga_events,
     saga_orders,
     saga_tools,
     sample,
+    sequencing,
     storage,
     template,
     transaction,
@@ -26,6 +31,10 @@ from contracts.message import Command, Event, LabEvent, Message, Query
 from contracts.versions import upgrade
 
 T = TypeVar("T")
+
+AHEAD: tuple[ModuleType, ...] = (library, sequencing, qc, delivery)
+"""Contracts of services that do not stand yet: sagas are written and tested against them, nothing
+is provisioned for them, and the transaction service begins no saga that asks one of them."""
 
 MODULES: tuple[ModuleType, ...] = (
     sample,
@@ -38,6 +47,8 @@ MODULES: tuple[ModuleType, ...] = (
     saga_orders,
     saga_tools,
     saga_archive,
+    lab_processes,
+    *AHEAD,
     lab,
 )
 
@@ -76,6 +87,11 @@ LAB_EVENTS: dict[str, type[LabEvent]] = {
 REFUSALS: dict[str, type[Refusal]] = {
     r.spec.code: r for r in _declared((errors, *MODULES), Refusal, "spec")
 }
+
+OWNERS_AHEAD: frozenset[str] = frozenset(
+    m.contract.owner for m in _declared(AHEAD, Message, "contract")
+)
+"""Owners of messages that no service takes yet."""
 
 
 def message_class(message_type: str) -> type[Message]:

@@ -48,6 +48,8 @@ class Template(StrEnum):
     EXCURSION_CLOSED = "excursion_closed"
     CONSENT_WITHDRAWN = "consent_withdrawn"
     SAMPLES_DISPOSED = "samples_disposed"
+    RUN_QUEUED = "run_queued"
+    RUN_SETTLED = "run_settled"
 
 
 class Delivery(Value):

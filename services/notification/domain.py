@@ -87,6 +87,16 @@ WORDINGS: Mapping[Template, Wording] = {
         message="{disposed} samples were taken out of storage and destroyed ({reason}).\n\n"
         "Disposal: {submission_id}",
     ),
+    Template.RUN_QUEUED: Wording(
+        title="Run {run} is queued on {instrument}",
+        message="Run {run} waits for {instrument}, at place {place} of its queue.\n\n"
+        "Process: {submission_id}",
+    ),
+    Template.RUN_SETTLED: Wording(
+        title="Run {run}: {completed} samples completed, {failed} failed",
+        message="Run {run} is settled: {completed} samples are completed and {failed} failed.\n\n"
+        "Process: {submission_id}",
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""Which transaction a manifest's content belongs to, how far orders to many are, and where sagas lie.
+"""Which transaction a manifest's content belongs to, how far orders to many are, where sagas lie.
 
 The same content submitted twice is one submission, unless everything that the first one did was
 undone. An order to many names its transactions once and reaches each of them once, in their order.

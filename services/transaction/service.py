@@ -127,17 +127,14 @@ def _of_children(orchestrator: Orchestrator) -> Sequence[Handler]:
 def _questions(orchestrator: Orchestrator, store: TransactionStore) -> Sequence[Handler]:
     """List what looks into transactions and changes nothing."""
     return (
-        *(
-            handle(query, partial(call, orchestrator=orchestrator))
-            for query, call in (
-                (contract.GetTransactionHistory, queries.on_history),
-                (contract.ExportTransaction, queries.on_export),
-                (saga_tools.GetTransactionState, tools.on_state),
-                (saga_tools.VerifyTransaction, tools.on_verify),
-                (saga_tools.ReplayTransaction, tools.on_replay),
-                (saga_tools.DrawTransaction, tools.on_draw),
-            )
+        handle(
+            contract.GetTransactionHistory, partial(queries.on_history, orchestrator=orchestrator)
         ),
+        handle(contract.ExportTransaction, partial(queries.on_export, orchestrator=orchestrator)),
+        handle(saga_tools.GetTransactionState, partial(tools.on_state, orchestrator=orchestrator)),
+        handle(saga_tools.VerifyTransaction, partial(tools.on_verify, orchestrator=orchestrator)),
+        handle(saga_tools.ReplayTransaction, partial(tools.on_replay, orchestrator=orchestrator)),
+        handle(saga_tools.DrawTransaction, partial(tools.on_draw, orchestrator=orchestrator)),
         handle(contract.ListTransactions, partial(queries.on_list, store=store)),
         handle(saga_tools.ListSagaTypes, tools.on_types),
         handle(saga_tools.DrawSagaType, tools.on_draw_type),

@@ -244,7 +244,7 @@ async def test_a_client_that_goes_away_has_submitted_all_the_same(whole: Whole) 
 
 async def until_taken(whole: Whole, name: str) -> None:
     """Wait until a file's transaction has begun."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             page = await whole.edge.ask(ListTransactions(page_size=1))
             if page.items and (await is_of(whole, str(page.items[0].transaction_id), name)):

@@ -60,7 +60,7 @@ async def test_the_same_id_asked_twice_is_one_command_with_one_answer(
     """At once, in one process, and later: everyone who asks hears what the first one heard."""
     command = RegisterSample(details=details("LAB-1"))
     asked = [bus.ask(command, message_id="key-1") for _ in range(5)]
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(60):
         views = await asyncio.gather(*asked)
         views.append(await bus.ask(command, message_id="key-1"))
     assert len({view.sample_id for view in views}) == 1
@@ -167,7 +167,7 @@ async def test_a_copy_that_comes_after_the_broker_forgot_it_is_recognised(
 
 
 async def _reconnected(connection: Connection) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not connection.connected:
             await SYSTEM.sleep(0.02)
 
@@ -264,7 +264,7 @@ async def test_a_lost_connection_is_told_at_once(broker: Broker, provisioned: Co
         waiting = asyncio.create_task(connection.request("silence", b"", timeout_seconds=30))
         await SYSTEM.sleep(0.1)
         proxy.cut()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             with pytest.raises(BrokerUnavailable, match="lost"):
                 await waiting
         await connection.close()
@@ -278,7 +278,7 @@ async def test_an_orderly_end_is_no_outage(provisioned: Connection, broker: Brok
     assert logged == []
     with capture_logs() as logged:
         await broker.child.stop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while provisioned.connected:
                 await SYSTEM.sleep(0.01)
     assert "nats.disconnected" in {line["event"] for line in logged}
@@ -341,7 +341,7 @@ async def test_nothing_leaves_while_the_broker_is_away(
 ) -> None:
     """It fails at once, and says that nothing was sent."""
     await broker.child.stop()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while provisioned.connected:
             await SYSTEM.sleep(0.01)
     with pytest.raises(NotSent):

@@ -120,7 +120,7 @@ async def test_a_command_waits_for_its_service_as_an_operation(run: Run) -> None
             "/api/v1/samples", json={"details": DETAILS}, headers={"Prefer": "respond-async"}
         )
         pending = await client.get(taken.headers["Location"])
-        async with run(SAMPLE), asyncio.timeout(10):
+        async with run(SAMPLE), asyncio.timeout(60):
             while (done := await client.get(taken.headers["Location"])).status_code == 202:
                 await asyncio.wait({asyncio.create_task(_soon())})
     assert (taken.status_code, taken.headers["Preference-Applied"]) == (202, "respond-async")
@@ -197,7 +197,7 @@ async def test_the_stream_shows_facts_and_readings_and_resumes(run: Run, bus: Bu
 
 async def _ids(lines: Any, count: int) -> list[str]:  # noqa: ANN401 - httpx's own iterator
     found: list[str] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for line in lines:
             if line.startswith("id: "):
                 found.append(line[4:])
@@ -209,7 +209,7 @@ async def _ids(lines: Any, count: int) -> list[str]:  # noqa: ANN401 - httpx's o
 async def _events(lines: Any, count: int) -> list[dict[str, Any]]:  # noqa: ANN401 - httpx's own iterator
     found: list[dict[str, Any]] = []
     cursor = ""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for line in lines:
             if line.startswith("id: "):
                 cursor = line[4:]
@@ -234,7 +234,7 @@ async def test_without_a_broker_the_edge_answers_503_and_recovers(run: Run, brok
         unready = await client.get("/health/ready")
         assert time.monotonic() - started < 20
         await broker.child.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await client.get("/health/ready")).status_code != 200:
                 await asyncio.wait({asyncio.create_task(_soon())})
         again = await client.post("/api/v1/samples", json={"details": DETAILS})

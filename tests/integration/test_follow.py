@@ -28,7 +28,7 @@ async def append(connection: Connection, *bodies: str, key: str = "a") -> None:
 async def take(batches: AsyncGenerator[list[Raw]], count: int) -> list[str]:
     """Follow until so many came."""
     found: list[str] = []
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while len(found) < count:
             found += [raw.body.decode() for raw in await anext(batches)]
     return found
@@ -100,7 +100,7 @@ async def test_following_goes_on_over_a_restart_of_the_broker(
         assert await take(batches, 1) == ["before"]
         await broker.child.stop()
         await broker.child.start()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not provisioned.connected:
                 await SYSTEM.sleep(0.02)
         await append(provisioned, "after")
@@ -178,6 +178,6 @@ async def consumers(connection: Connection) -> list[str]:
 
 async def until(fact: Callable[[], bool]) -> None:
     """Wait until a fact holds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not fact():
             await SYSTEM.sleep(0.01)

@@ -100,7 +100,7 @@ async def forwarding(connection: Connection, *, forwarders: int = 1) -> AsyncGen
 
 async def reasons(connection: Connection, count: int) -> list[str]:
     """Wait until so many events were told, and a moment for one too many; give what they say."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while len(await events(connection)) < count:
             await SYSTEM.sleep(0.02)
     await SYSTEM.sleep(0.1)

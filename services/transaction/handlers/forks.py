@@ -26,10 +26,11 @@ async def on_fork(
         raise Refused(TransactionNotFound(transaction_id=command.transaction_id))
     try:
         definition = find(state.saga_type, command.version or state.version)
-        definition.starts_with.model_validate(state.message)
-        reused = taken_over(definition, state, command.at)
     except UnknownDefinitionError as error:
         raise Refused(SagaTypeUnknown(because=str(error))) from None
+    try:
+        definition.starts_with.model_validate(state.message)
+        reused = taken_over(definition, state, command.at)
     except ValidationError as error:
         because = f"version {definition.version} cannot begin with its start message: {error}."
         raise Refused(_cannot(command, because)) from None

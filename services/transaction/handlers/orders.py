@@ -164,8 +164,8 @@ def _recorded(told: _Told, entries: Sequence[Entry], cause: str, *, repeated: bo
     before, after = fold(entries[:number]), fold(entries[: number + 1])
     if before is None or after is None:
         raise Refused(TransactionNotFound(transaction_id=told.transaction_id))
-    effects = entries[number].effects if number < len(entries) else {}
-    return _view(told, before, after, read_commands(effects), repeated=repeated)
+    asked = read_commands(entries[number].effects) if number < len(entries) else ()
+    return _view(told, before, after, asked, repeated=repeated)
 
 
 def _view(

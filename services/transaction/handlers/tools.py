@@ -82,18 +82,19 @@ async def on_verify(
 
 def _whole(bodies: Sequence[bytes]) -> tuple[int, str | None]:
     """Count the entries that hold together from the first on, and say what breaks the next."""
-    passed = 0
+    taken = 0
 
-    def passing() -> Iterator[bytes]:
-        nonlocal passed
-        for passed, body in enumerate(bodies):
+    def taking() -> Iterator[bytes]:
+        nonlocal taken
+        for body in bodies:
+            taken += 1
             yield body
 
     try:
-        return verify_chain(passing()), None
+        return verify_chain(taking()), None
     except BrokenChainError as error:
-        # The one that breaks the chain was handed out last.
-        return passed, str(error)
+        # The last one taken breaks it.
+        return taken - 1, str(error)
 
 
 async def on_replay(

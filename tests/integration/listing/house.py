@@ -166,7 +166,7 @@ class House:
 
     async def leading(self) -> None:
         """Wait until this process writes the list."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not self.projector.leads:
                 await SYSTEM.sleep(0.02)
 

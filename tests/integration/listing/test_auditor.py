@@ -178,7 +178,7 @@ async def test_the_auditor_runs_by_itself_where_the_list_is_written(
     auditor = Auditor(house.partitions, house.projector, reader=house.reader, every_seconds=0.01)
     running = asyncio.create_task(auditor.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await house.reader.stored(items[5].key))[1] is None:
                 await SYSTEM.sleep(0.05)
     finally:

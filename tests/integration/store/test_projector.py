@@ -35,7 +35,7 @@ def many(count: int, owner: str = "ann") -> list[tuple[str, str | None]]:
 
 async def until_behind(projector: Projector[Line], lag: int) -> None:
     """Wait until a projector says that it is unwell, and how far behind."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while projector.healthy or projector.lag() != lag:
             await SYSTEM.sleep(0.05)
 

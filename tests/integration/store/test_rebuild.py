@@ -69,7 +69,7 @@ async def test_an_empty_source_is_rebuilt_at_once(store: Store, ledger: Ledger) 
     async with running(projector):
         await until_equal(Reader(store, projector), ledger)
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await projector.rebuild()
 
         assert await everything(Reader(store, projector)) == []
@@ -96,7 +96,7 @@ async def test_a_crash_before_the_swap_leaves_the_present_one_serving(
     again = projector_of(store, ledger)
     async with running(again):
         await until_equal(Reader(store, again), ledger)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await generations(store, THINGS) != {1}:
                 await SYSTEM.sleep(0.05)
         assert await read_pointer(store, THINGS.collection(2)) is None

@@ -111,7 +111,7 @@ class Client:
 
     async def until(self, text: str) -> str:
         """Read until a text has come, and give everything that came."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while text not in self._text:
                 await self._more.wait()
                 self._more.clear()
@@ -260,7 +260,7 @@ async def test_a_client_that_takes_nothing_is_let_go() -> None:
     client = Client(response)
     await client.until("id: e3-l0")
     client.reading.clear()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while feed.open:
             await asyncio.wait({client.task}, timeout=0.01)
     client.reading.set()

@@ -54,7 +54,7 @@ async def taken(
 ) -> list[Arrived[Item]]:
     """Follow until so many items came."""
     arrivals: list[Arrived[Item]] = []
-    async with asyncio.timeout(5), aclosing(follow_all(sources, after)) as following:
+    async with asyncio.timeout(60), aclosing(follow_all(sources, after)) as following:
         async for arrived in following:
             arrivals.append(arrived)
             if sum(len(one.items) for one in arrivals) >= count:
