@@ -37,6 +37,11 @@ bench NAME *args:
 simulate *args:
     @exec python -m tests.simulation "$@"
 
+[doc("Kill processes of a laboratory at work, and count the harm: `faults --rounds 200`, `--power-loss`")]
+[group("check")]
+faults *args:
+    @exec python -m tests.faults "$@"
+
 [doc("Run the tests, two processes beside each other: `test tests/contracts -k golden`")]
 [group("check")]
 test *args:

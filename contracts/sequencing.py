@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from contracts.errors import Refusal
 from contracts.library import LANES_MAX, PlannedLibraries
 from contracts.message import Command
 from contracts.types import Barcode, FileRef, Name, SubmissionId, UtcTime, Value, View
@@ -157,3 +158,20 @@ class SettleRun(Command[RunSettled], type="sequencing.settle_run"):
     submission_id: SubmissionId
     run: Name
     verdict: Verdict
+
+
+# Refusals
+
+
+class RunFolderIncomplete(
+    Refusal,
+    code="sequencing.run_folder_incomplete",
+    status=409,
+    says="Folder {folder} of run {run} is not whole yet: {missing} is missing. "
+    "Wait until the instrument has copied it, or name the right folder.",
+):
+    """The instrument is still writing; asked again later, it may be whole."""
+
+    run: Name
+    folder: Name
+    missing: Name

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self, cast
 
+import orjson
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -172,7 +173,7 @@ class Connection:
             answer = await self.request(subject, body, headers, timeout_seconds=timeout_seconds)
         except NobodyAnswers as error:
             raise MissingStream(f"no stream takes {subject}: run `tracseq provision`") from error
-        return _stored(json.loads(answer), subject)
+        return _stored(orjson.loads(answer), subject)
 
     async def publish_batch(
         self, messages: list[tuple[str, bytes, dict[str, str]]], *, batch_id: str

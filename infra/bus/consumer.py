@@ -9,11 +9,12 @@ declared from here.
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import structlog
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
+from faststream.nats.message import NatsMessage
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
@@ -26,9 +27,6 @@ from infra.bus.pull import Pull
 from infra.bus.streams import Consumer
 from infra.clock import SYSTEM, Clock
 from infra.telemetry import metrics
-
-if TYPE_CHECKING:
-    from faststream.nats.message import NatsMessage
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +96,7 @@ class Consumers:
             stream=JStream(consumer.stream, declare=False),
             pull_sub=PullSub(),
             ack_policy=AckPolicy.NACK_ON_ERROR,
+            parser=_parsed,
             decoder=_undecoded,
         )
 
@@ -261,5 +260,16 @@ class _Elsewhere:
         """Do nothing: there is no subscription."""
 
 
-async def _undecoded(message: "NatsMessage") -> Msg:
+async def _parsed(raw: Msg) -> NatsMessage:
+    """Wrap a message for FastStream as it is: what it says is read in the handler.
+
+    FastStream's own parser matches the subject against a pattern, and makes an id of its own for
+    every message that brings none of the kind that FastStream sends.
+    """
+    return NatsMessage(
+        raw_message=raw, body=raw.data, headers=raw.headers or {}, correlation_id=raw.reply
+    )
+
+
+async def _undecoded(message: NatsMessage) -> Msg:
     return message.raw_message

@@ -23,6 +23,8 @@ from contracts.message import Command, Http, Query, result_of
 ResultT = TypeVar("ResultT")
 
 API = "/api/v1"
+OPERATIONS = f"{API}/operations/"
+"""Where what is stored and not done yet is watched."""
 CONNECT_TIMEOUT_SECONDS = 3.0
 ANSWER_TIMEOUT_SECONDS = 70.0
 """Longer than the longest wait that the edge grants."""
@@ -121,8 +123,10 @@ class EdgeClient:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key is not None else {}
         body = _body(http, values, files)
         response = await self._request(http.method, path, headers=headers, **body)
-        if response.status_code == HTTPStatus.ACCEPTED and http.status != HTTPStatus.ACCEPTED:
-            raise EdgePendingError(response.headers.get("Location", path))
+        location = response.headers.get("Location", path)
+        pending = http.status != HTTPStatus.ACCEPTED or location.startswith(OPERATIONS)
+        if response.status_code == HTTPStatus.ACCEPTED and pending:
+            raise EdgePendingError(location)
         adapter: TypeAdapter[ResultT] = TypeAdapter(result_of(type(message)))
         try:
             return adapter.validate_json(response.content)

@@ -36,7 +36,11 @@ __all__ = ["ItemT", "Positioned", "Project", "Projector", "Source"]
 log = structlog.get_logger(__name__)
 
 GATHER_SECONDS = 0.025
-"""Between two transactions, while there is less than a full one."""
+GATHER_SECONDS_MAX = 0.15
+GATHER_TIMES = 8
+"""Between two transactions, while there is less than a full one, so many times as long as the last
+one took, within these bounds: what comes in a stream costs the process and the store little of
+their time, however slow they are."""
 RETRY_FIRST_SECONDS = 0.1
 RETRY_MAX_SECONDS = 5.0
 WATCH_SECONDS = 1.0
@@ -174,12 +178,15 @@ class Projector(Generic[ItemT]):
     async def _follow(self, live: Generation) -> None:
         async with aclosing(follow_all(self._sources, live.pointer.marks)) as arrivals:
             async for arrived in arrivals:
+                began = self._clock.monotonic()
                 await self._take(live, arrived)
+                took_seconds = self._clock.monotonic() - began
                 await self._show(live.pointer.marks)
                 if len(arrived.items) < ITEMS_MAX:
                     # What comes alone is shown at once; what comes in a stream is gathered, since a
                     # transaction costs as much for one document as for fifty.
-                    await self._clock.sleep(GATHER_SECONDS)
+                    pause_seconds = max(GATHER_SECONDS, GATHER_TIMES * took_seconds)
+                    await self._clock.sleep(min(pause_seconds, GATHER_SECONDS_MAX))
 
     async def _take(self, target: Generation, arrived: Arrived[ItemT]) -> None:
         writes = newest_of_each(await self._project(arrived.items))

@@ -8,6 +8,7 @@ that logs and problem details can be matched. How spans are sent stands in `infr
 
 import re
 from contextvars import Token
+from functools import lru_cache
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Literal
 
@@ -46,6 +47,8 @@ SAMPLE_RATIO = 0.1
 """How many of the traces are sampled that nobody above decided on; those of sagas are anyway."""
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+PARSED_MAX = 1_024
+"""Senders kept in memory: all messages of a saga that is not sampled name the same one."""
 _SPAN_ID_MASK = (1 << 64) - 1
 
 
@@ -227,6 +230,7 @@ def message_span(  # noqa: PLR0917 - the order is that of a sentence, and this i
     return MessageSpan(tracer, kind, name, traceparent, attributes)
 
 
+@lru_cache(maxsize=PARSED_MAX)
 def _parse(traceparent: str | None) -> SpanContext | None:
     found = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     if found is None:

@@ -1,7 +1,8 @@
 """A manifest comes in row by row: what can be taken is stored, and each row says its outcome.
 
-A barcode that the laboratory has already refuses its row alone; without `partial` one such row
-takes all back. Where no row became a sample there is nothing to store, and the import is complete.
+Rows that cannot be taken are named by the validation; those that were overtaken by another import
+since then, by the registration. Without `partial` one of them takes all back. Where the
+registration refused every row there is nothing to store, and the import is complete.
 """
 
 from contracts.lab_processes import ImportManifest
@@ -23,7 +24,7 @@ FINISHED = {
         "file": start("file.name"),
         "registered": text("{}", out("register.registered")),
         "refused": text(
-            "{} unfit row(s) and {} taken barcode(s)",
+            "{} at validation and {} at registration",
             out("validate.rejected"),
             out("register.refused"),
         ),

@@ -8,7 +8,7 @@ from contracts.delivery import DeliverRun
 from contracts.lab_processes import CompleteRun, RunDecision
 from contracts.notification import SendNotification, Template
 from contracts.qc import CheckAssignment, CheckQuality, CheckYield, GiveVerdict, WithdrawVerdict
-from contracts.sequencing import ReadRunFolder, SettleRun
+from contracts.sequencing import ReadRunFolder, RunFolderIncomplete, SettleRun
 from sagas.engine.conditions import all_of, any_of, equals, no
 from sagas.engine.definition import PIVOT, QUERY, RETRIABLE, Retry
 from sagas.engine.mapping import SAGA_ID, first_of, out, start, text
@@ -35,7 +35,10 @@ SETTLED = {
         "failed": text("{}", out("settle.failed")),
     },
 }
-WHOLE_FOLDER = Retry(20, backoff_seconds=30, backoff_seconds_max=900)
+WHOLE_FOLDER = Retry(
+    40, backoff_seconds=30, backoff_seconds_max=900, also=(RunFolderIncomplete.spec.code,)
+)
+"""Instruments copy their folders for hours."""
 
 # One step per line, so that the saga reads as a table.
 # fmt: off

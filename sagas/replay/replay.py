@@ -76,7 +76,7 @@ def replay(histories: Iterable[Mapping[str, Any]], *, find: Find = find) -> Repo
         report.histories += 1
         saga = str(history.get("transaction_id", ""))
         try:
-            _replay_one(_read(history), find, report)
+            _replay_one(read_history(history), find, report)
         except KeyError as error:
             problem = f"a part of the export is missing: {error}"
             report.unreplayable.append(Unreplayable(saga=saga, problem=problem))
@@ -86,7 +86,14 @@ def replay(histories: Iterable[Mapping[str, Any]], *, find: Find = find) -> Repo
     return report
 
 
-def _read(history: Mapping[str, Any]) -> list[Entry]:
+def read_history(history: Mapping[str, Any]) -> list[Entry]:
+    """Read the entries of an exported history, its chain checked.
+
+    Raises:
+        KeyError: a part is missing.
+        TypeError: a part is of another kind.
+        ValueError: the chain is broken, or an entry is foreign, damaged or newer.
+    """
     recorded = cast("list[Mapping[str, Any]]", history["entries"])
     bodies = [str(one["body"]).encode() for one in recorded]
     if verify_chain(bodies) == 0:

@@ -25,6 +25,9 @@ STATUS_STYLES = {
     "completed": "green",
     "compensated": "yellow",
     "compensating": "yellow",
+    "cancelled": "yellow",
+    "awaiting": "magenta",
+    "paused": "magenta",
     "failed": "bold red",
     "running": "cyan",
     "done": "green",
@@ -62,6 +65,11 @@ def print_json(document: object, *, file: TextIO | None = None) -> None:
     """Print one JSON document on one line."""
     text = json.dumps(to_jsonable_python(document), ensure_ascii=False)
     print(text, file=file or sys.stdout, flush=True)
+
+
+def print_text(text: str) -> None:
+    """Print a text as it is: no markup in it is meant, and no line is folded."""
+    print(text, end="" if text.endswith("\n") else "\n", flush=True)
 
 
 def print_result(

@@ -8,6 +8,7 @@ What a saga does next is decided in `sagas`, not here.
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,9 @@ from contracts.transaction import OrderKind, SubmitManifest, TransactionStatus
 from contracts.types import TransactionId, View
 from sagas.engine.definition import Definition
 from sagas.engine.state import SagaState, evolve
+
+SUBJECTS_MAX = 4_096
+"""Subjects of saga logs kept in memory: each is asked for many times within one transition."""
 
 
 class SubmissionClaim(View):
@@ -52,13 +56,18 @@ def evolve_claim(
 CLAIM = Aggregate("transaction", "submission", SubmissionClaim, evolve_claim)
 
 
+@lru_cache(maxsize=SUBJECTS_MAX)
+def _saga_log(saga_id: str) -> str:
+    return subjects.saga_log(UUID(saga_id))
+
+
 @dataclass(frozen=True, slots=True)
 class _SagaLog(Aggregate[SagaState]):
     """Sagas lie in partitioned streams of their own."""
 
     def subject(self, key: UUID | str) -> str:
         """Give the subject of one saga's log."""
-        return subjects.saga_log(UUID(str(key)))
+        return _saga_log(str(key))
 
     def key_of(self, subject: str) -> str | None:
         """Give the saga that a log subject names."""

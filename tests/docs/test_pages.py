@@ -121,7 +121,7 @@ def test_only_commands_that_exist_are_spoken_of(page: str) -> None:
 def test_a_command_that_does_not_exist_would_be_found() -> None:
     """The search above knows groups, commands and options from what is none."""
     assert _problem(["saga", "list", "--status", "failed"]) is None
-    assert _problem(["saga", "retry"]) == "no command 'retry'"
+    assert _problem(["saga", "mend"]) == "no command 'mend'"
     assert _problem(["up", "--turbo"]) == "no option --turbo"
 
 

@@ -2,8 +2,9 @@
 
     .venv/bin/python -m tests.sagas.record
 
-It runs a system of its own, drives one submission into every end that the intake has, and writes
-each saga's log to `tests/sagas/histories`, an entry per line. Recorded files are never edited: a
+It runs a system of its own, drives one submission into every end that the intake has and the other
+sagas into theirs (see `record_lab.py`), and writes each saga's log to `tests/sagas/histories`, an
+entry per line. Recorded files are never edited: a
 history that does not replay any more says that a definition changed without a new version.
 """
 
@@ -28,6 +29,7 @@ from contracts.types import SubmissionId, TransactionId
 from infra.clock import SYSTEM
 from tests.fixtures.manifests import csv, manifest, rows
 from tests.fixtures.system import Whole, whole_system
+from tests.sagas import record_lab
 
 FOLDER = Path(__file__).with_name("histories")
 DEADLINE_SECONDS = 60.0
@@ -51,14 +53,21 @@ async def main() -> None:
             await write(whole, "refused-at-store", await released_before_stored(whole))
             await write(whole, "completed-after-kill", await killed_at_work(whole))
             await write(whole, "completed-after-deadline", await away_beyond_deadline(whole))
+            async for name, view in record_lab.ended(whole):
+                await write(whole, name, view)
 
 
 async def overtaken(whole: Whole) -> TransactionView:
     """Submit files that hold the same barcodes at once; give one whose registration was refused."""
+    race = 0
     while True:
+        # Barcodes of its own: those of an earlier race are taken, which the validation would see.
+        race += 1
         views = await asyncio.gather(
             *(
-                whole.take(f"d{number}.csv", csv([*rows("D", 2), *rows(f"D{number}", 1)]))
+                whole.take(
+                    f"d{number}.csv", csv([*rows(f"D{race}", 2), *rows(f"D{race}-{number}", 1)])
+                )
                 for number in range(RACERS)
             )
         )
@@ -134,7 +143,8 @@ async def write(whole: Whole, name: str, view: TransactionView) -> None:
     Raises:
         RuntimeError: it ended otherwise; record again.
     """
-    refused_at = name.removeprefix("refused-at-") if name.startswith("refused-at-") else None
+    end = name.rpartition(".")[2]
+    refused_at = end.removeprefix("refused-at-") if end.startswith("refused-at-") else None
     step = view.failure.step if view.failure is not None else None
     status = TransactionStatus.COMPENSATED if refused_at else TransactionStatus.COMPLETED
     if (view.status, step) != (status, refused_at):

@@ -1,5 +1,7 @@
 """What a fork takes over of the saga that it branches off."""
 
+from typing import Any
+
 import pytest
 
 from contracts.errors import NotFound
@@ -14,7 +16,7 @@ from tests.sagas.chronicle import Chronicle
 from tests.sagas.commands import Begin, Do, Label, Review, Undo
 from tests.sagas.conftest import Tell
 
-REVIEW = {"lot": "L9", "decision": "discard", "reviewers": [], "volume_ul": "1"}
+REVIEW: dict[str, Any] = {"lot": "L9", "decision": "discard", "reviewers": [], "volume_ul": "1"}
 
 # fmt: off
 LABELLING = saga("labelling", version=1, starts_with=Begin)(

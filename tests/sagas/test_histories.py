@@ -33,24 +33,43 @@ def test_a_recorded_history_comes_out_as_it_did(path: Path) -> None:
     assert report.transitions == len(read(path)["entries"])
 
 
-def test_the_recorded_histories_end_in_every_way_that_the_intake_can() -> None:
-    """Completed, and compensated from every step that can refuse; also killed and kept waiting."""
-    ends: dict[str, tuple[str, str | None]] = {}
+REFUSED_AT = {
+    "sample_intake": ("validate", "register", "reserve", "store"),
+    "sample_submission": ("reserve",),
+    "bulk_import": ("validate",),
+    "storage_transfer": ("check",),
+    "excursion_response": ("find",),
+    "consent_withdrawal": ("find",),
+    "sample_disposal": ("approve",),
+}
+"""Where recorded sagas were refused, so that what had been done was undone."""
+COMPLETED = {
+    "sample_intake": ("", "-partial", "-after-kill", "-after-deadline"),
+    "excursion_response": ("-empty", "-released", "-discarded"),
+}
+"""In which ways recorded sagas completed, where there is more than one."""
+
+
+def test_the_recorded_histories_end_as_they_are_called() -> None:
+    """Completed, and compensated from a step that refused; also killed and kept waiting."""
+    ends: dict[tuple[str, str], tuple[str, str | None]] = {}
     for path in HISTORIES:
         last = events(path)[-1]
         assert last["type"] == "transaction.ended"
         failure = last["data"]["failure"]
-        ends[path.stem] = (last["data"]["status"], failure and failure["step"])
-    completed = (TransactionStatus.COMPLETED, None)
-    assert ends == {
-        "completed": completed,
-        "completed-partial": completed,
-        "completed-after-kill": completed,
-        "completed-after-deadline": completed,
-    } | {
-        f"refused-at-{step}": (TransactionStatus.COMPENSATED, step)
-        for step in ("validate", "register", "reserve", "store")
+        ended = (last["data"]["status"], failure and failure["step"])
+        ends[last["data"]["saga_type"], path.stem.rpartition(".")[2]] = ended
+    refused = {
+        (saga_type, f"refused-at-{step}"): (TransactionStatus.COMPENSATED, step)
+        for saga_type, steps in REFUSED_AT.items()
+        for step in steps
     }
+    completed = {
+        (saga_type, f"completed{how}"): (TransactionStatus.COMPLETED, None)
+        for saga_type in REFUSED_AT
+        for how in COMPLETED.get(saga_type, ("",))
+    }
+    assert ends == refused | completed
 
 
 def test_a_step_that_met_its_deadline_was_asked_again() -> None:

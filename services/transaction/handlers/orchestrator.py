@@ -95,7 +95,7 @@ class Orchestrator:
             case Transition() as transition if loaded.state == transition.state:
                 asked = Asked.by(transition, loaded.seq)
                 await self._outbox.send(transition.state, asked, context)
-                self._tell(saga_id, transition, loaded.seq)
+                self._tell(saga_id, transition, loaded)
             case Ignored(why=Why.EARLY, again_at=again_at) if again_at and isinstance(given, Due):
                 timer = Timer(name=given.name, due_at=again_at)
                 await self._timers.arm(saga_id, timer, context, again=True)
@@ -137,8 +137,8 @@ class Orchestrator:
         if entry is not None:
             await self._outbox.send(state, Asked.still(entry, state), context)
 
-    def _tell(self, saga_id: UUID, transition: Transition, seq: int) -> None:
-        self._waiting.changed(saga_id)
+    def _tell(self, saga_id: UUID, transition: Transition, loaded: Loaded[SagaState]) -> None:
+        self._waiting.changed(saga_id, loaded)
         for event in transition.events:
             if isinstance(event, TransactionEnded):
                 self._count(transition.saga_type, event.status)
@@ -151,7 +151,7 @@ class Orchestrator:
         # One that failed may have steps under way, whose clocks count once it goes on.
         status = transition.state.status
         if status.ended and status is not TransactionStatus.FAILED:
-            self._timers.cancel(saga_id, seq)
+            self._timers.cancel(saga_id, loaded.seq)
 
     def _count(self, saga_type: str, status: str) -> None:
         key = (saga_type, status)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from contracts import saga_orders as contract
 from contracts.entry import Entry
 from contracts.errors import Refused
-from contracts.saga_orders import OrderView, StepChange
+from contracts.saga_orders import OrderRefused, OrderView, StepChange
 from contracts.saga_tools import NotReplayable, SagaTypeUnknown
 from contracts.transaction import OrderKind, TransactionNotFound
 from contracts.types import TransactionId
@@ -26,7 +26,7 @@ from sagas.engine.decision import (
     Transition,
 )
 from sagas.engine.definition import Definition
-from sagas.engine.machine import decide
+from sagas.engine.machine import DefinitionChangedError, decide
 from sagas.engine.record import read_commands
 from sagas.engine.state import SagaState, fold
 from sagas.engine.view import shown_status
@@ -134,7 +134,7 @@ async def _take(
     before = await orchestrator.load(told.transaction_id)
     if before.state is None:
         raise Refused(TransactionNotFound(transaction_id=told.transaction_id))
-    foreseen = decide(_definition_of(before.state), before.state, given)
+    foreseen = _decide(told, before.state, given)
     if told.dry_run:
         return _foreseen(told, before.state, foreseen)
     after = await orchestrator.advance(told.transaction_id, given, context)
@@ -143,6 +143,16 @@ async def _take(
     # It had been carried out before, or something else happened in between: the log knows what.
     entries = await orchestrator.of(told.transaction_id).history(told.transaction_id)
     return _recorded(told, entries, context.message_id, repeated=isinstance(foreseen, Ignored))
+
+
+def _decide(told: _Told, state: SagaState, given: Ordered | Signalled) -> Transition | Ignored:
+    try:
+        return decide(_definition_of(state), state, given)
+    except DefinitionChangedError as error:
+        # Nothing can be said to it until its own table is back.
+        order = told.order or "take a signal"
+        refusal = OrderRefused(transaction_id=told.transaction_id, order=order, because=str(error))
+        raise Refused(refusal) from None
 
 
 def _foreseen(told: _Told, before: SagaState, answer: Transition | Ignored) -> OrderView:

@@ -50,7 +50,7 @@ class Ownership:
         def watched(state: SagaState | None, event: Event, entry: Entry) -> SagaState | None:
             epoch = entry.effects.get(EPOCH)
             if epoch is not None:
-                saga_id = UUID(entry.subject.rpartition(".")[2])
+                saga_id = state.saga_id if state else UUID(entry.subject.rpartition(".")[2])
                 self._leases.meet(subjects.saga_partition(saga_id), epoch)
             return evolve(state, event, entry)
 

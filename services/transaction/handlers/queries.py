@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from contracts.aggregate import Loaded
 from contracts.errors import Refused
 from contracts.transaction import (
     ExportTransaction,
@@ -13,8 +14,9 @@ from contracts.transaction import (
     TransactionNotFound,
     TransactionView,
 )
-from contracts.types import Page, TransactionId
+from contracts.types import Page
 from infra.bus.context import Context
+from sagas.engine.state import SagaState
 from sagas.engine.view import timeline, view
 from services.transaction import domain
 from services.transaction.handlers.orchestrator import Orchestrator
@@ -32,19 +34,20 @@ async def on_get(
         if then.state is None:
             raise Refused(TransactionNotFound(transaction_id=query.transaction_id))
         return view(then.state, seq=then.seq, transitions=then.number)
-    return await waiting.until(
+    seen = await waiting.until(
         query.transaction_id,
-        lambda: _look(query.transaction_id, orchestrator),
-        lambda seen: seen.status.ended,
+        lambda: orchestrator.load(query.transaction_id),
+        _ended,
         seconds=query.wait_seconds,
     )
+    if seen.state is None:
+        raise Refused(TransactionNotFound(transaction_id=query.transaction_id))
+    return view(seen.state, seq=seen.seq, transitions=seen.number)
 
 
-async def _look(transaction_id: TransactionId, orchestrator: Orchestrator) -> TransactionView:
-    loaded = await orchestrator.load(transaction_id)
-    if loaded.state is None:
-        raise Refused(TransactionNotFound(transaction_id=transaction_id))
-    return view(loaded.state, seq=loaded.seq, transitions=loaded.number)
+def _ended(seen: Loaded[SagaState]) -> bool:
+    """Say whether nothing is left to wait for: also where there is no such transaction."""
+    return seen.state is None or seen.state.status.ended
 
 
 async def on_history(

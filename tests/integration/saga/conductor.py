@@ -56,15 +56,17 @@ class Conductor:
     async def begin(self, definition: Definition) -> UUID:
         """Begin a saga."""
         saga_id, cause = new_id(), str(new_id())
+        given = context(cause)
         begin = start_with(
             MESSAGE,
             saga_id=saga_id,
-            at=SYSTEM.now(),
+            # The entry's own time: what is decided anew is decided at that.
+            at=given.now,
             actor="ada",
             correlation=cause,
             cause=cause,
         )
-        await self.orchestrator.advance(saga_id, begin, context(cause), definition=definition)
+        await self.orchestrator.advance(saga_id, begin, given, definition=definition)
         return saga_id
 
     async def state(self, saga_id: UUID) -> SagaState:

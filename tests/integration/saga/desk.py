@@ -16,7 +16,6 @@ from contracts.types import NotificationId, TransactionId
 from infra.bus.context import Context
 from infra.ids import new_id
 from sagas.engine.definition import PIVOT, RETRIABLE
-from sagas.engine.state import SagaState
 from sagas.engine.writing import approval, saga, seconds, step
 from services.transaction.handlers import forks, orders
 from tests.integration.saga.conductor import Conductor, context
@@ -125,8 +124,3 @@ async def heads(conductor: Conductor) -> list[int]:
     """Give the newest sequence of every log, and of what is asked: alike where nothing happened."""
     streams = [*map(subjects.saga_stream, range(subjects.SAGA_PARTITIONS)), subjects.COMMANDS]
     return [await conductor.connection.head(stream) for stream in streams]
-
-
-def asks(state: SagaState, step_name: str) -> bool:
-    """Say whether a step was asked and not answered yet."""
-    return state.steps[step_name].command_id is not None

@@ -23,7 +23,7 @@ from infra.bus.connection import Connection
 from infra.ids import new_id
 from services.transaction.handlers.outbox import Outbox
 from tests.integration.saga.conductor import Conductor, conducting, participant
-from tests.integration.saga.desk import ALL, SENDING, Participants, asks, give, heads, said
+from tests.integration.saga.desk import ALL, LONGER, SENDING, Participants, give, heads, said
 
 
 @pytest.fixture(autouse=True)
@@ -233,7 +233,24 @@ async def test_a_saga_does_not_go_on_under_a_version_that_led_elsewhere(
 async def test_orders_to_what_is_not_there_are_refused(conductor: Conductor) -> None:
     """An unknown transaction is not found, also where only tried."""
     for dry_run in (False, True):
-        for order, fields in ((PauseTransaction, {}), (MigrateTransaction, {"version": 2})):
+        for ask in (
+            give(conductor, PauseTransaction, new_id(), dry_run=dry_run),
+            give(conductor, MigrateTransaction, new_id(), dry_run=dry_run, version=2),
+        ):
             with pytest.raises(Refused) as refused:
-                await give(conductor, order, new_id(), dry_run=dry_run, **fields)
+                await ask
             assert isinstance(refused.value.refusal, TransactionNotFound)
+
+
+async def test_nothing_is_ordered_of_a_saga_whose_table_was_changed(
+    conductor: Conductor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal says what to do: give the change a version of its own, and bring the old back."""
+    saga_id = await conductor.begin(SENDING)
+    monkeypatch.setattr(sagas.definitions, "ALL", (LONGER.known_as(1, LONGER.hash),))
+    before = await heads(conductor)
+    for dry_run in (True, False):
+        with pytest.raises(Refused, match="new version and keep the old one") as refused:
+            await give(conductor, PauseTransaction, saga_id, dry_run=dry_run)
+        assert isinstance(refused.value.refusal, OrderRefused)
+    assert await heads(conductor) == before

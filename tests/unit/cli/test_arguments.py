@@ -14,7 +14,7 @@ from services.cli.events import parse_since
 from services.cli.history import place
 from services.cli.outcome import CliError, Exit
 from services.cli.publish import read_event
-from services.cli.replay import read_histories
+from services.cli.saga.targets import read_histories
 from services.cli.smtp import smtp_environment
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)

@@ -46,7 +46,7 @@ StartedAfterOption = Annotated[
     str | None, typer.Option("--started-after", help=f"Those that began then or later: {WHEN}.")
 ]
 StartedBeforeOption = Annotated[
-    str | None, typer.Option("--started-before", help="Those that began before.")
+    str | None, typer.Option("--started-before", "--before", help="Those that began before.")
 ]
 ChangedBeforeOption = Annotated[
     str | None, typer.Option("--changed-before", help="Those to which nothing happened since.")
