@@ -13,7 +13,7 @@ from sagas.engine.writing import minutes, saga, seconds, step
 
 FOUND_BY = {"reason": start("reason")}
 # The list names all samples, however many; those that the answer names itself are among them.
-HELD = {
+HELD: dict[str, object] = {
     "hold_id": SAGA_ID,
     "kind": HoldKind.CONSENT,
     "sample_ids": [],

@@ -24,9 +24,9 @@ RELEASED = equals(out("review.outcome"), "released")
 DISCARDED = equals(out("review.outcome"), "discarded")
 
 # The list names all samples, however many; those that the answer names itself are among them.
-HELD = {"hold_id": SAGA_ID, "kind": HoldKind.QUARANTINE, "sample_ids": []}
+HELD: dict[str, object] = {"hold_id": SAGA_ID, "kind": HoldKind.QUARANTINE, "sample_ids": []}
 # Those that lie under the hold, and nobody else: some may have been released from it by hand.
-UNDER_HOLD = {"hold_id": SAGA_ID, "sample_ids": [], "sample_list": None}
+UNDER_HOLD: dict[str, object] = {"hold_id": SAGA_ID, "sample_ids": [], "sample_list": None}
 TOLD = {
     "submission_id": SAGA_ID,
     "path": out("find.path"),

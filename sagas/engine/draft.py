@@ -3,26 +3,23 @@
 Which of these is done, and when, is the machine's to decide; nothing branches on outcomes here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 from contracts.message import Event
 from contracts.saga_events import (
     SagaMigrated,
-    SagaStarted,
     StepAnswered,
     StepAsked,
     StepAwaiting,
     StepPostponed,
-    StepReused,
     StepSignalled,
     TimersRearmed,
 )
 from contracts.transaction import (
-    ChildUndone,
     EndStatus,
     Failure,
     StepStatus,
@@ -33,7 +30,6 @@ from contracts.transaction import (
     TransactionPaused,
     TransactionReopened,
     TransactionResumed,
-    TransactionStarted,
     TransactionStatus,
     TransactionStepEnded,
 )
@@ -44,23 +40,18 @@ from sagas.engine.decision import (
     ParentReply,
     Replied,
     Signalled,
-    Start,
     StepCommand,
     Target,
     Timer,
     Transition,
 )
-from sagas.engine.definition import NO_DEADLINE, CommandType, Definition, Step
-from sagas.engine.mapping import MISSING, Fill, evaluate, evaluate_all
+from sagas.engine.definition import CommandType, Definition, Step
+from sagas.engine.family import answer_to_parent, child_id
+from sagas.engine.mapping import evaluate_all, evaluate_names
 from sagas.engine.state import SagaState, StepState, evolve
 
 SAGA_TIMER: Final = ""
 """The step that the timer of the whole saga belongs to."""
-
-
-def child_id(command_id: UUID) -> TransactionId:
-    """Name the saga that a command of another begins: the same command, the same saga."""
-    return TransactionId(derive_id(command_id, "child"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,14 +195,14 @@ class Draft:
         """Wait for a step's signal."""
         if step.awaited is None:
             raise AssertionError(f"step {step.name} waits for no signal")
-        timer = self._arm(step, step.within)
+        timer, allowed = self._arm(step, step.within), step.awaited.allowed
         self._emit(
             StepAwaiting(
                 transaction_id=self.saga_id,
                 step=step.name,
                 signal=step.awaited.signal,
                 needs=step.awaited.needs,
-                allowed=_actors(step.awaited.allowed, self.state),
+                allowed=None if allowed is None else evaluate_names(allowed, self.state),
                 timer=timer.name,
                 deadline=timer.due_at,
             )
@@ -309,28 +300,9 @@ class Draft:
 
     def reply_to_parent(self) -> None:
         """Answer the step of another saga that this one carries out, once it surely ended."""
-        parent, status = self.state.parent, self.state.status
-        if parent is None or not status.ended or status is TransactionStatus.FAILED:
-            # Of a saga that a person must look at, neither outcome is true yet.
-            return
-        if status is TransactionStatus.COMPLETED:
-            outputs = {
-                name: step.output
-                for name, step in self.state.steps.items()
-                if step.output is not None
-            }
-            result: dict[str, Any] = {"transaction_id": str(self.saga_id), "steps": outputs}
-            reply = ParentReply(parent=parent, command_id=parent.command_id, result=result)
-        elif self.state.undo_command is not None:
-            reply = ParentReply(parent=parent, command_id=self.state.undo_command, result={})
-        else:
-            refusal = ChildUndone(
-                transaction_id=self.saga_id,
-                ended=status,
-                because=self.state.failure.detail if self.state.failure else "",
-            )
-            reply = ParentReply(parent=parent, command_id=parent.command_id, refusal=refusal)
-        self.replies.append(reply)
+        reply = answer_to_parent(self.state)
+        if reply is not None:
+            self.replies.append(reply)
 
     def ordered(self, given: Ordered, step: str | None = None) -> None:
         """Record an order as it was given."""
@@ -424,74 +396,3 @@ class Draft:
     def _emit(self, event: Event) -> None:
         self.events.append(event)
         self.state = evolve(self.state, event, self) or self.state
-
-
-def begin(definition: Definition, given: Start) -> Draft:
-    """Draft the first transition of a saga: begun, and nothing asked yet."""
-    saga_id = TransactionId(given.saga_id)
-    contract = definition.starts_with.contract
-    started = TransactionStarted(
-        transaction_id=saga_id,
-        saga_type=definition.saga_type,
-        definition_version=definition.version,
-    )
-    timer: Timer | None = None
-    if definition.within != NO_DEADLINE:
-        timer = Timer(name=f"{SAGA_TIMER}.1", due_at=given.at + definition.within)
-    opened = SagaStarted(
-        transaction_id=saga_id,
-        definition_hash=definition.hash,
-        steps=[step.name for step in definition.steps],
-        message_type=contract.type,
-        message_version=contract.version,
-        message=dict(given.message),
-        attributes=_attributes(definition, given),
-        parent=given.parent,
-        forked_from=given.forked_from,
-        timer=timer.name if timer else None,
-        deadline=timer.due_at if timer else None,
-    )
-    events: list[Event] = [started, opened]
-    events += [
-        StepReused(transaction_id=saga_id, step=name, status=one.status, output=_dict(one.output))
-        for name, one in given.reused.items()
-    ]
-    state: SagaState | None = None
-    for event in events:
-        state = evolve(state, event, given)
-    if state is None:
-        raise AssertionError("a saga that has started has a state")
-    return Draft(definition, given, state, events=events, timers=[timer] if timer else [])
-
-
-@dataclass(frozen=True, slots=True)
-class _Beginning:
-    """What attributes are taken from: the start message, before there is a state."""
-
-    saga_id: UUID
-    message: Mapping[str, Any]
-
-    def output(self, step: str) -> None:
-        """No step has answered yet."""
-
-
-def _attributes(definition: Definition, given: Start) -> dict[str, str]:
-    known = _Beginning(given.saga_id, given.message)
-    found = ((name, evaluate(fill, known)) for name, fill in definition.attributes.items())
-    return {name: str(value) for name, value in found if value is not MISSING and value is not None}
-
-
-def _actors(allowed: Fill | None, state: SagaState) -> list[str] | None:
-    if allowed is None:
-        return None
-    found = evaluate(allowed, state)
-    # Where nobody is named, nobody may: an approval is never open to all by mistake.
-    return [str(actor) for actor in cast("Iterable[object]", found)] if _is_list(found) else []
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list | tuple)
-
-
-def _dict(output: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if output is None else dict(output)

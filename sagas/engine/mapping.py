@@ -152,6 +152,14 @@ def evaluate_all(fills: Mapping[str, Fill], known: Known) -> dict[str, Any]:
     return {name: value for name, value in values if value is not MISSING}
 
 
+def evaluate_names(fill: Fill, known: Known) -> list[str]:
+    """Give the people whom a list names; none where there is no such list."""
+    found = evaluate(fill, known)
+    # Where nobody is named, nobody may: nothing is open to all by mistake.
+    named = cast("Iterable[object]", found) if isinstance(found, list | tuple) else ()
+    return [str(one) for one in named]
+
+
 def references(fill: Fill) -> Iterable[Ref]:
     """Give every reference within, in order."""
     match fill:

@@ -87,3 +87,14 @@ def stuck(definition: Definition, state: SagaState) -> list[Step]:
 def is_pivot(step: Step) -> bool:
     """Say whether a step is the point of no return."""
     return step.kind is StepKind.PIVOT
+
+
+def is_closed(state: SagaState) -> bool:
+    """Say whether a saga has ended for good."""
+    # A saga that failed waits for a person, and its other steps may still be under way.
+    return state.status.ended and state.status is not TransactionStatus.FAILED
+
+
+def stands_still(state: SagaState) -> bool:
+    """Say whether nothing is to happen in a saga now."""
+    return is_closed(state) or state.status is TransactionStatus.PAUSED

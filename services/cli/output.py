@@ -69,7 +69,8 @@ def print_json(document: object, *, file: TextIO | None = None) -> None:
 
 def print_text(text: str) -> None:
     """Print a text as it is: no markup in it is meant, and no line is folded."""
-    print(text, end="" if text.endswith("\n") else "\n", flush=True)
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    sys.stdout.flush()
 
 
 def print_result(

@@ -113,7 +113,7 @@ async def test_every_command_does_what_the_page_says(
     assert len(said) >= 12
     assert '"status":"completed"' in next(text for c, text in said.items() if "Prefer" in c)
     assert "FRZ-1" in said["./dev tracseq events --since 10m"]
-    assert "1 of 1 histories" in said["./dev tracseq saga replay --file history.json"]
+    assert "1 of 1 histories" in said["./dev tracseq saga replay history.json"]
     await asyncio.to_thread(
         laboratory.traces.wait_for, "POST /api/v1/submissions", timeout_seconds=15
     )

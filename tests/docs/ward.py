@@ -108,7 +108,7 @@ class Ward:
         words = shlex.split(command)
         assert words.pop(0) == "tracseq", command
         typed = [str(values.get(word, word)) for word in words]
-        ended = await run_cli(*typed, "--data", str(self.data))
+        ended = await run_cli(*typed, env={"TRACSEQ_DATA": str(self.data)})
         assert may_fail or ended.code == 0, f"{typed}: {ended.err}"
         return ended
 

@@ -97,11 +97,11 @@ class Senders:
             while True:
                 with suppress(httpx.TransportError):
                     answer = await self.whole.submit(name, content)
-                    if answer.status_code == httpx.codes.ACCEPTED:
+                    if answer.status_code == 202:
                         if "transaction_id" in answer.json():
                             return
                     else:
-                        assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE, answer.text
+                        assert answer.status_code == 503, answer.text
                 self.repeated += 1
                 await SYSTEM.sleep(0.1)
 

@@ -8,7 +8,7 @@ from contracts.transaction import ChildUndone, OrderKind, StepStatus, Transactio
 from contracts.types import TransactionId
 from sagas.engine.decision import Transition, Why
 from sagas.engine.definition import PIVOT, Retry
-from sagas.engine.draft import child_id
+from sagas.engine.family import child_id
 from sagas.engine.mapping import out, start
 from sagas.engine.writing import child, saga, seconds, step
 from tests.sagas.chronicle import SAGA, Chronicle

@@ -10,7 +10,7 @@ from contracts.entry import read_entry, verify_chain
 from contracts.transaction import StepStatus, TransactionStatus
 from sagas.engine.decision import StepCommand, Transition
 from sagas.engine.definition import Definition, Step, StepKind
-from sagas.engine.draft import child_id
+from sagas.engine.family import child_id
 from sagas.engine.machine import CLOCK_SKEW_MAX, decide
 from sagas.engine.record import read_input, to_entry_parts
 from sagas.engine.state import SagaState, evolve

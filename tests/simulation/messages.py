@@ -22,7 +22,7 @@ from sagas.engine.decision import (
     StepCommand,
     failure_of,
 )
-from sagas.engine.draft import child_id
+from sagas.engine.family import child_id
 from sagas.engine.state import SagaState
 from tests.simulation.broker import Message, Queue
 from tests.simulation.kernel import SECOND

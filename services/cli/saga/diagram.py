@@ -128,7 +128,9 @@ def released(saga_type: str, version: int | None) -> Definition:
         return find(saga_type, version or newest)
     except UnknownDefinitionError as error:
         text = str(error)
-        raise usage_error("TYPE", saga_type, f"cannot be found: {text}", "Take one of these.") from None
+        raise usage_error(
+            "TYPE", saga_type, f"cannot be found: {text}", "Take one of these."
+        ) from None
 
 
 def _id(text: str) -> TransactionId | None:

@@ -17,14 +17,15 @@ from services.cli import output, running
 from services.cli.outcome import command, usage_error
 from services.cli.running import DATA_DEFAULT, DataOption, JsonOption
 from services.cli.saga import listing
+from services.cli.saga.given import check_named
 from services.cli.saga.replay import progress
 from services.cli.saga.targets import selected
 
 EXPORT_MAX = 100_000
 """Transactions that one filter exports."""
 KEY_HELP = (
-    f"A file of at least {KEY_BYTES_MIN} secret bytes (`openssl rand -out audit.key 32` makes one), "
-    "shared by whoever signs and whoever checks."
+    f"A file of at least {KEY_BYTES_MIN} secret bytes (`openssl rand -out audit.key 32` makes "
+    "one), shared by whoever signs and whoever checks."
 )
 
 
@@ -78,9 +79,7 @@ def register(group: typer.Typer) -> None:
             started_before=started_before,
             changed_before=changed_before,
         )
-        if bool(saga_ids) == bool(wanted):
-            remedy = "Name transactions, or say by options which ones: --type, --status, ..."
-            raise usage_error("ID", saga_ids or "", "and a filter exclude each other", remedy)
+        check_named(saga_ids, wanted)
         several = bool(wanted) or len(saga_ids or ()) > 1
         if out is not None and several:
             _make_folder(out)

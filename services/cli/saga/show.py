@@ -27,6 +27,7 @@ from services.cli.saga.targets import IdArgument
 from services.cli.submit import steps_table
 
 TRACE_ID = "{trace_id}"
+TRANSITION = ("#", "Seq", "At", "Status", "What", "Asked", "Because of", "Trace")
 
 TraceUrlOption = Annotated[
     str | None,
@@ -85,9 +86,8 @@ def _show(view: TransactionView, history: TransactionHistory, trace_url: str | N
     if view.awaits:
         columns = ("Signal", "Step", "Given by", "May be given by", "Until")
         out.print(output.make_table("Waits for", columns, map(_awaited, view.awaits)))
-    columns = ("#", "Seq", "At", "Status", "What", "Asked", "Because of", "Trace")
     rows = (_row(transition, trace_url) for transition in history.transitions)
-    out.print(output.make_table("Transitions", columns, rows))
+    out.print(output.make_table("Transitions", TRANSITION, rows))
     problem = view.to_problem()
     if problem is not None:
         out.print(f"[bold]Why:[/] {output.cell(problem.detail)} [{problem.code}]", highlight=False)
@@ -154,7 +154,9 @@ def _register_state(group: typer.Typer) -> None:
         if as_json:
             output.print_json(found)
             return
-        title = f"{found.transaction_id} after {found.transitions} transitions, sequence {found.seq}"
+        title = (
+            f"{found.transaction_id} after {found.transitions} transitions, sequence {found.seq}"
+        )
         output.stdout().print(output.make_table(title, ("", ""), _flat(found.state)))
 
 

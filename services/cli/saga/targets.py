@@ -97,7 +97,8 @@ async def histories(
     async with AsyncExitStack() as stack:
         edge = await stack.enter_async_context(EdgeClient(running.edge_url(data)))
         async for one in _given(ids) if ids else selected(edge, ListTransactions(), newest):
-            yield await edge.ask(ExportTransaction(transaction_id=one))
+            history: Json = await edge.ask(ExportTransaction(transaction_id=one))
+            yield history
 
 
 async def _given(ids: Sequence[TransactionId]) -> AsyncGenerator[TransactionId]:

@@ -124,7 +124,12 @@ def _of_file(path: Path, key: Key | None) -> Iterator[Verdict]:
 
 def _unsealed(path: Path) -> Iterator[Verdict]:
     """Check what there is to check where no seal is: the chain of hashes."""
-    for found in read_histories(path):
+    try:
+        histories = list(read_histories(path))
+    except CliError as error:
+        yield _broken(str(path), f"it {error.message.partition(repr(str(path)))[2].strip()}")
+        return
+    for found in histories:
         if isinstance(found, Broken):
             yield _broken(str(path), found.problem)
             continue

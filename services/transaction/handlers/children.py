@@ -17,7 +17,7 @@ from infra.bus.context import Context, SagaStep
 from infra.bus.handler import LATER, Later
 from sagas.definitions import UnknownDefinitionError, find
 from sagas.engine.decision import Ordered, start_with
-from sagas.engine.draft import child_id
+from sagas.engine.family import child_id
 from services.transaction.handlers.orchestrator import Orchestrator
 
 ABSENT_LOOKS_MAX = 6

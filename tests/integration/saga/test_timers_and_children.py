@@ -23,7 +23,7 @@ from infra.clock import SYSTEM
 from infra.ids import new_id
 from sagas.engine.decision import Ordered, Timer
 from sagas.engine.definition import PIVOT, QUERY, Retry
-from sagas.engine.draft import child_id
+from sagas.engine.family import child_id
 from sagas.engine.writing import child, parallel, saga, seconds, step
 from services.transaction.handlers.outbox import Asked, Outbox
 from services.transaction.handlers.sweeper import Sweeper
