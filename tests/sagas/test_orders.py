@@ -211,6 +211,18 @@ def test_a_cancelled_saga_undoes_what_was_or_may_have_been_done(
     assert whole.saga.failure.detail.startswith("grace ended the process (said by hand).")
 
 
+def test_a_query_that_answers_after_the_end_left_nothing_to_see(tell: Tell) -> None:
+    """It changed nothing, so nobody needs to look."""
+    log = tell(WHOLE)
+    log.begin()
+    asked = log.saga.steps["look"].command_id
+    log.order(OrderKind.CANCEL)
+    assert log.status() is TransactionStatus.CANCELLED
+    outcome = log.reply("look", command_id=asked)
+    assert isinstance(outcome, Ignored)
+    assert outcome.why is Why.STALE
+
+
 def test_a_cancelled_wait_is_skipped(tell: Tell) -> None:
     """Nobody needs to agree any more."""
     log = tell(AGREEING)

@@ -28,6 +28,9 @@ async def on_fork(
         definition = find(state.saga_type, command.version or state.version)
     except UnknownDefinitionError as error:
         raise Refused(SagaTypeUnknown(because=str(error))) from None
+    if not state.status.ended:
+        because = f"it is {state.status}, so what comes after would be done twice; it can be forked "
+        raise Refused(_cannot(command, because + "once it has ended, or failed."))
     try:
         definition.starts_with.model_validate(state.message)
         reused = taken_over(definition, state, command.at)

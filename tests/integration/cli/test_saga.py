@@ -36,7 +36,9 @@ async def saga(whole: Whole, *arguments: str) -> Ended:
 async def disposal(whole: Whole, barcode: str) -> TransactionId:
     """Begin a disposal, and give it once it waits for approvals."""
     sample_id = await stored(whole, barcode)
-    command = DisposeSamples(sample_ids=[sample_id], reason="the study is over")
+    command = DisposeSamples(
+        sample_ids=[sample_id], reason="the study is over", approvers=["grace", "lise"]
+    )
     return (await awaiting(whole, await begin(whole, command))).transaction_id
 
 

@@ -12,7 +12,7 @@ from contracts.transaction import TransactionNotFound, TransactionStatus
 from infra.bus.connection import Connection
 from infra.ids import new_id
 from tests.integration.saga.conductor import Conductor, conducting, participant
-from tests.integration.saga.desk import ALL, SENDING, Participants, fork, heads, said
+from tests.integration.saga.desk import AGREEING, ALL, SENDING, Participants, fork, heads, said
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +101,7 @@ async def test_a_fork_that_is_only_tried_changes_nothing(
 
 
 async def test_what_cannot_be_forked_is_refused(conductor: Conductor, failed: UUID) -> None:
-    """No such step, an earlier one unsettled there, no such version, no such transaction."""
+    """No such step, an earlier one unsettled, no such version or transaction; one under way."""
     for at, version, expected in (
         ("nowhere", 1, CannotFork),
         ("file", 2, CannotFork),
@@ -110,6 +110,9 @@ async def test_what_cannot_be_forked_is_refused(conductor: Conductor, failed: UU
         with pytest.raises(Refused) as refused:
             await fork(conductor, failed, at, version=version)
         assert isinstance(refused.value.refusal, expected)
+    waiting = await conductor.begin(AGREEING)
+    with pytest.raises(Refused, match="done twice"):
+        await fork(conductor, waiting, "hold")
     with pytest.raises(Refused) as unknown:
         await fork(conductor, new_id(), "bill")
     assert isinstance(unknown.value.refusal, TransactionNotFound)
