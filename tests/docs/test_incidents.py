@@ -67,7 +67,7 @@ async def test_a_step_is_completed_by_hand(ward: Ward) -> None:
     await ward.until(saga_id, lambda view: view.status is FAILED)
 
     show, tried, done = commands("A participant answers nonsense")
-    assert nonsense.spec.code in (await ward.type(show, ID=saga_id)).out
+    assert nonsense.detail in (await ward.type(show, ID=saga_id)).out
     await ward.type(tried, ID=saga_id, STEP="notify")
     assert (await ward.show(saga_id)).status is FAILED
     await ward.type(done, ID=saga_id, STEP="notify")
@@ -192,7 +192,7 @@ async def test_a_saga_is_shown_as_it_was(ward: Ward) -> None:
 
 
 async def test_a_fork_repeats_what_came_to_nothing(ward: Ward) -> None:
-    """It begins at a step, keeps what came before, and completes."""
+    """It begins at its first step, as a submission of its own, and completes."""
     saga_id = await ward.at("warn")
     (cancel, *_) = commands("A saga must stop")
     await ward.type(cancel, ID=saga_id)
@@ -200,8 +200,8 @@ async def test_a_fork_repeats_what_came_to_nothing(ward: Ward) -> None:
     await ward.revive("notification")
 
     tried, fork = commands("A saga came to nothing and should not have")
-    await ward.type(tried, ID=saga_id, STEP="register")
-    forked = (await ward.type(f"{fork} --json", ID=saga_id, STEP="register")).document
+    await ward.type(tried, ID=saga_id, STEP="validate")
+    forked = (await ward.type(f"{fork} --json", ID=saga_id, STEP="validate")).document
     view = await ward.until(forked["transaction_id"], lambda view: view.status.ended)
     assert view.status is COMPLETED, view.failure
     assert view.forked_from == saga_id

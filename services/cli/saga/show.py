@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -174,8 +174,7 @@ def point(at: str | None, now: datetime) -> dict[str, Any]:
 def _flat(value: object, path: str = "") -> Iterator[tuple[str, object]]:
     """Give every value with the path that leads to it."""
     if isinstance(value, dict) and value:
-        members: dict[str, object] = value
-        for name, member in members.items():
+        for name, member in cast("dict[str, object]", value).items():
             yield from _flat(member, f"{path}.{name}" if path else name)
     elif value not in (None, {}, []):
         yield path, value

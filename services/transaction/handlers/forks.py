@@ -29,8 +29,8 @@ async def on_fork(
     except UnknownDefinitionError as error:
         raise Refused(SagaTypeUnknown(because=str(error))) from None
     if not state.status.ended:
-        because = f"it is {state.status}, so what comes after would be done twice; it can be forked "
-        raise Refused(_cannot(command, because + "once it has ended, or failed."))
+        because = f"it is {state.status}, so what comes after would be done twice: let it end."
+        raise Refused(_cannot(command, because))
     try:
         definition.starts_with.model_validate(state.message)
         reused = taken_over(definition, state, command.at)

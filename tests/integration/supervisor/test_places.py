@@ -68,11 +68,12 @@ def test_a_base_that_is_held_is_not_found_again(monkeypatch: pytest.MonkeyPatch)
     with hold_free_base((1, 9)) as first:
         same = iter([(first - BASE_MIN) // BASE_STEP])
         draw = os.urandom
-        monkeypatch.setattr(
-            os,
-            "urandom",
-            lambda n: draw(n) if (drawn := next(same, None)) is None else drawn.to_bytes(n),
-        )
+
+        def draw_the_same(size: int) -> bytes:
+            drawn = next(same, None)
+            return draw(size) if drawn is None else drawn.to_bytes(size)
+
+        monkeypatch.setattr(os, "urandom", draw_the_same)
 
         assert free_base((1, 9)) != first
         assert next(same, None) is None

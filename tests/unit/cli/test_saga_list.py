@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from contracts.transaction import ListTransactions, TransactionFilter, TransactionStatus
-from services.cli import rebuild, saga_list
+from services.cli import rebuild
 from services.cli.outcome import CliError, Exit
-from services.cli.saga_list import selection
+from services.cli.saga import listing
+from services.cli.saga.listing import selection
 
 
 def select(  # noqa: PLR0917 - as many as there are filters
@@ -87,7 +88,7 @@ def test_a_time_that_is_none_is_refused() -> None:
 def test_the_commands_are_there(name: str) -> None:
     """Each says what it does."""
     group = typer.Typer()
-    saga_list.register(group)
+    listing.register(group)
     rebuild.register_for_sagas(group)
     result = CliRunner().invoke(group, [name, "--help"])
     assert result.exit_code == 0
