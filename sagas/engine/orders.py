@@ -87,7 +87,7 @@ def _resume(draft: Draft, given: Ordered) -> None:
 def _cancel(draft: Draft, given: Ordered) -> None:
     state = draft.state
     if state.back or (state.status.ended and state.status is not TransactionStatus.FAILED):
-        raise CannotError(f"it is {_where(state)} already; see how with GET /transactions/ID.")
+        raise CannotError(f"it is {_where(state)} already.")
     if is_pivot_unclear(draft.definition, state):
         raise CannotError(_say_of_pivot(draft.definition))
     _require_way_back(draft)

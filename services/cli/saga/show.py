@@ -90,7 +90,8 @@ def _show(view: TransactionView, history: TransactionHistory, trace_url: str | N
     out.print(output.make_table("Transitions", TRANSITION, rows))
     problem = view.to_problem()
     if problem is not None:
-        out.print(f"[bold]Why:[/] {output.cell(problem.detail)} [{problem.code}]", highlight=False)
+        why = output.cell(f"{problem.detail} [{problem.code}]")
+        out.print(f"[bold]Why:[/] {why}", highlight=False)
         output.print_field_errors(problem.errors)
 
 
