@@ -67,7 +67,7 @@ async def until_ready(
     Raises:
         ChildFailedError: some are not in time.
     """
-    waiting = dict(ports)
+    waiting: dict[str, int] = dict(ports)
     deadline = clock.monotonic() + within_seconds
     while waiting:
         answers = await asyncio.gather(*(answers_ready(port) for port in waiting.values()))

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -201,7 +202,7 @@ async def read_whole(whole: Whole, path: str, min_seq: int) -> Any:  # noqa: ANN
     """Read a list that shows a sequence; None where it does not answer so yet."""
     params = {"page_size": 1_000} | ({"min_seq": min_seq} if min_seq else {})
     answer = await whole.http.get(path, params=params)
-    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+    if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         return None
     assert answer.status_code == httpx.codes.OK, answer.text
     return answer.json()
