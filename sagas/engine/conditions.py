@@ -103,7 +103,7 @@ class Exceeds(Condition):
 
     def describe(self) -> Any:  # noqa: ANN401 - any JSON value
         """Describe it as JSON."""
-        return {"exceeds": [describe(self.ref), self.bound]}
+        return {"exceeds": [describe(self.ref), float(self.bound)]}
 
     def __str__(self) -> str:
         """Write it for people."""

@@ -247,8 +247,9 @@ def _describe_command(command: CommandType) -> list[object]:
 def _describe_retry(retry: Retry) -> dict[str, Any]:
     return {
         "attempts": retry.attempts,
-        "backoff_seconds": [retry.backoff_seconds, retry.backoff_seconds_max],
-        "jitter": retry.jitter,
+        # 1 and 1.0 are the same pause.
+        "backoff_seconds": [float(retry.backoff_seconds), float(retry.backoff_seconds_max)],
+        "jitter": float(retry.jitter),
         "also": sorted(retry.also),
         "never": sorted(retry.never),
     }

@@ -41,6 +41,7 @@ async def mails() -> AsyncGenerator[MailServer]:
     await server.start()
     yield server
     await server.stop()
+    server.let_go()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

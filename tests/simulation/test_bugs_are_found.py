@@ -291,7 +291,7 @@ PATCHES = [
     Patch("sagas.engine.ways.MAY_BE_DONE", frozenset({StepStatus.DONE}), "stands done 1 times"),
     Patch("sagas.engine.machine.CLOCK_SKEW_MAX", timedelta(days=1), "too early"),
     Patch("sagas.engine.machine.may_turn_back", always, "stands done 1 times"),
-    Patch("sagas.engine.machine._stands_still", never_pauses, "stale timer"),
+    Patch("sagas.engine.machine.stands_still", never_pauses, "stale timer"),
 ]
 
 

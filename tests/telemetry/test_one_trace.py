@@ -34,6 +34,8 @@ PROJECTED = {
     "event": "timeline_events",
 }
 """Service -> a read model that the request changes."""
+FURNISHED = ("/api/v1/storage/containers", "/api/v1/events")
+"""Lists that change before the request is made."""
 
 
 async def test_a_submission_is_one_connected_trace(tmp_path: Path) -> None:
@@ -41,6 +43,7 @@ async def test_a_submission_is_one_connected_trace(tmp_path: Path) -> None:
     with OtlpReceiver() as otlp:
         told = {"TRACSEQ_OTLP_ENDPOINT": otlp.endpoint}
         async with whole_system(tmp_path, isolated=True, told=told, log_level="debug") as whole:
+            await until_quiet(whole)
             answer = await whole.http.post(
                 SUBMISSIONS,
                 files={"file": ("traced.csv", manifest("TRACED", 3))},
@@ -57,6 +60,20 @@ async def test_a_submission_is_one_connected_trace(tmp_path: Path) -> None:
     expect_steps_in_order(trace)
     expect_writes(trace)
     expect_connected_logs(tmp_path / "log", view, root.trace_id)
+
+
+async def until_quiet(whole: Whole) -> None:
+    """Wait until the lists show all that was furnished, and no more comes.
+
+    A batch that holds changes of several requests belongs to the trace of the first.
+    """
+    seen: list[object] = []
+    while True:
+        answers = [(await whole.http.get(path)).json()["total"] for path in FURNISHED]
+        if answers == seen and all(answers):
+            return
+        seen = answers
+        await SYSTEM.sleep(1.0)
 
 
 async def until_projected(whole: Whole, view: TransactionView) -> None:
