@@ -34,7 +34,7 @@ MUTANTS: Final = 240
 MUTANTS_MIN: Final = 200
 REFACTORINGS: Final = 50
 INPUTS_MAX: Final = 60
-PEOPLE: Final = ("anna", "ben", "carla", "ada")
+PEOPLE: Final[Sequence[str]] = ("anna", "ben", "carla", "ada")
 REFUSED = NotFound(what="lot", key="L1")
 UNWELL = Unavailable(what="the register")
 NOT_FOUND, UNAVAILABLE = REFUSED.spec.code, UNWELL.spec.code
@@ -63,7 +63,7 @@ STAGES: Final = TRIAL.stages
 def course(number: int) -> list[Entry]:
     """Let one saga go its way by chance."""
     dice = random.Random(SEED + number)
-    people = list(PEOPLE) if dice.random() < 0.85 else []
+    people: list[str] = [*PEOPLE] if dice.random() < 0.85 else []
     log = Chronicle(TRIAL, Begin(lot=f"L{number}", people=people))
     log.begin()
     for _ in range(INPUTS_MAX):

@@ -5,6 +5,7 @@ the same seed. A run by chance keeps the list of what it did, which is then a pl
 shrinker leaves faults out of it, the exhaustive check writes such lists itself.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -108,20 +109,20 @@ class Chance:
     possible: Possible
 
 
-class Faults:
+class Faults(ABC):
     """The faults of one run."""
 
     def __init__(self) -> None:
         """Nothing struck yet."""
         self.struck: dict[str, Fault] = {}
 
+    @abstractmethod
     def pick(self, point: str, possible: Possible, number: int) -> Fault | None:
         """Say what goes wrong at a point; `number` is a roll's word."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cease(self) -> None:
         """Let nothing go wrong from now on."""
-        raise NotImplementedError
 
 
 class ByChance(Faults):
