@@ -11,7 +11,7 @@ import uvloop
 from bench.report import Report
 
 Run = Callable[[float], Coroutine[None, None, Report]]
-BENCHES = ("breaker", "house", "replay", "sagas", "scale")
+BENCHES = ("breaker", "config", "house", "replay", "sagas", "scale")
 
 
 def main() -> int:

@@ -3,11 +3,13 @@
 Ours have 12 transitions: five steps, of which the third is asked twice and the last is refused, and
 the four before it undone. Temporal's has the five activities of a workflow that went well,
 which is 35 events. Both are in memory before the clock starts; one process each, on one core.
+Ours run once as they are beside Temporal's, and once from the sealed text of an export, whose
+every line is checked first.
 """
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -27,7 +29,9 @@ from sagas.engine.definition import Definition
 from sagas.engine.machine import decide
 from sagas.engine.record import to_entry_parts
 from sagas.engine.state import SagaState
+from sagas.replay.export import export_lines
 from sagas.replay.replay import replay
+from sagas.replay.verify import read_exports
 
 TRANSITIONS = 12
 HISTORIES = 1_000
@@ -55,18 +59,23 @@ async def run(scale: float) -> Report:
     rounds, seconds = (1, 1.0) if scale < 1 else (ROUNDS, SECONDS)
     report = Report("replay")
     histories = [history(number) for number in range(HISTORIES)]
+    lines = [line for one in histories for line in export_lines(one)]
     ours: list[float] = []
+    from_text: list[float] = []
     temporal: dict[str, list[float]] = {}
     async with AsyncExitStack() as stack:
         peers = await _peers(report, stack)
         for _ in range(rounds):
             ours.append(replayed(histories, seconds=seconds))
             report.row(what="tracseq", transitions=TRANSITIONS, histories_per_second=ours[-1])
+            from_text.append(judged(lines, seconds=seconds))
+            report.row(what="tracseq, from sealed text", histories_per_second=from_text[-1])
             for kind, peer in peers.items():
                 rate = (await peer.run(Order(at_once=1, seconds=seconds))).per_second
                 temporal.setdefault(kind, []).append(rate)
                 report.row(what=f"temporal {kind}", events=35, histories_per_second=rate)
     report.at_least("replayed on one core", statistics.median(ours), 10_000, "histories/s")
+    report.at_least("from sealed text", statistics.median(from_text), 10_000, "histories/s")
     for kind, rates in temporal.items():
         ratio = statistics.median(a / b for a, b in zip(ours, rates, strict=True))
         report.at_least(f"over temporal, {kind}", ratio, 100, "x")
@@ -88,11 +97,20 @@ async def _peers(report: Report, stack: AsyncExitStack) -> dict[str, Worker]:
 
 def replayed(histories: Sequence[History], *, seconds: float) -> float:
     """Replay all of them again and again; give the histories per second."""
+    return _per_second(lambda: histories, seconds=seconds)
+
+
+def judged(lines: Sequence[bytes], *, seconds: float) -> float:
+    """Check an export and replay what it holds, again and again; give the histories per second."""
+    return _per_second(lambda: (one.history for one in read_exports(lines)), seconds=seconds)
+
+
+def _per_second(histories: Callable[[], Iterable[History]], *, seconds: float) -> float:
     done = 0
     began = time.perf_counter()
     while time.perf_counter() - began < seconds:
-        found = replay(histories, find=_find)
-        if not found.ok or found.transitions != len(histories) * TRANSITIONS:
+        found = replay(histories(), find=_find)
+        if not found.ok or found.transitions != found.histories * TRANSITIONS:
             raise RuntimeError(f"the generated histories do not replay: {found}")
         done += found.histories
     return done / (time.perf_counter() - began)

@@ -8,6 +8,11 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from contracts import (
+    breaker,
+    config,
+    config_queries,
+    config_refusals,
+    config_release,
     delivery,
     errors,
     event,
@@ -48,6 +53,11 @@ MODULES: tuple[ModuleType, ...] = (
     saga_tools,
     saga_archive,
     lab_processes,
+    config,
+    config_queries,
+    config_release,
+    config_refusals,
+    breaker,
     *AHEAD,
     lab,
 )
@@ -92,6 +102,9 @@ OWNERS_AHEAD: frozenset[str] = frozenset(
     m.contract.owner for m in _declared(AHEAD, Message, "contract")
 )
 """Owners of messages that no service takes yet."""
+
+OWNERS_WITHOUT_LOG: frozenset[str] = frozenset({"breaker"})
+"""Owners of events that are told by whoever sees them happen, and that nobody decides on."""
 
 
 def message_class(message_type: str) -> type[Message]:

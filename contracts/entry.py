@@ -6,10 +6,12 @@ drops or reorders one breaks the chain. Where entries are kept is not decided he
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
+
+import orjson
 
 from contracts.catalog import decode_data
 from contracts.message import Event
@@ -71,16 +73,39 @@ class Entry:
             )
             for e in self.events
         )
-        after = b"," + _json(rest)[1:] if rest else b"}"
-        return _json(head)[:-1] + b',"events":[' + events + b"]" + after
+        after = b"," + write_json(rest)[1:] if rest else b"}"
+        return write_json(head)[:-1] + b',"events":[' + events + b"]" + after
 
     def kept(self, *, subject: str, seq: int, hash: str) -> "Entry":  # noqa: A002 - the field's name
         """Give the entry as it is after the append."""
         return replace(self, subject=subject, seq=seq, hash=hash)
 
 
-def _json(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+def write_json(document: Mapping[str, Any]) -> bytes:
+    """Write JSON in the one way in which it is hashed: nothing between, and no character escaped.
+
+    Raises:
+        ValueError: a text in it is no Unicode.
+    """
+    try:
+        return orjson.dumps(document)
+    except TypeError:
+        # It knows no number beyond 64 bits and no half of a character; the text is the same.
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def parse_json(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Read JSON; a number of more than 64 bits is but an estimate.
+
+    Raises:
+        ValueError: it is none.
+        RecursionError: it is nested too deeply.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        # It takes less than the standard library does, which also says better what is wrong.
+        return json.loads(text)
 
 
 def hash_of(body: bytes) -> str:
@@ -96,7 +121,18 @@ def read_entry(body: bytes, *, subject: str, seq: int, again: bool = False) -> E
         UnknownVersionError: an event in it has a version that no upcaster leads from.
         pydantic.ValidationError: an event in it does not fit its contract.
     """
-    document = cast("dict[str, Any]", json.loads(body))
+    return entry_of(json.loads(body), subject=subject, seq=seq, hash=hash_of(body), again=again)
+
+
+def entry_of(
+    document: Mapping[str, Any],
+    *,
+    subject: str,
+    seq: int,
+    hash: str,  # noqa: A002 - the field's name
+    again: bool = False,
+) -> Entry:
+    """As `read_entry`, for bytes that are parsed and hashed already."""
     events = tuple(
         cast("Event", decode_data(e["type"], e["version"], e["data"])) for e in document["events"]
     )
@@ -113,7 +149,7 @@ def read_entry(body: bytes, *, subject: str, seq: int, again: bool = False) -> E
         traceparent=document.get("traceparent"),
         subject=subject,
         seq=seq,
-        hash=hash_of(body),
+        hash=hash,
         again=again,
     )
 
@@ -124,10 +160,25 @@ def verify_chain(bodies: Iterable[bytes]) -> int:
     Raises:
         BrokenChainError: an entry was edited, dropped, inserted or moved.
     """
-    expected, count = GENESIS, 0
+    return sum(1 for _ in _linked(bodies, parse_json))
+
+
+def read_chain(bodies: Iterable[bytes]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Give the document and the hash of each entry of one unbroken log, oldest first.
+
+    Raises:
+        BrokenChainError: an entry was edited, dropped, inserted or moved.
+    """
+    return _linked(bodies, json.loads)
+
+
+def _linked(
+    bodies: Iterable[bytes], parse: Callable[[bytes], Any]
+) -> Iterator[tuple[dict[str, Any], str]]:
+    expected = GENESIS
     for count, body in enumerate(bodies, start=1):
         try:
-            document = json.loads(body)
+            document = parse(body)
             number, prev_hash = document["number"], document["prev_hash"]
         except (ValueError, KeyError, TypeError) as error:
             raise BrokenChainError(f"entry {count} cannot be read: {error}") from error
@@ -136,4 +187,4 @@ def verify_chain(bodies: Iterable[bytes]) -> int:
         if prev_hash != expected:
             raise BrokenChainError(f"entry {count} does not follow the entry before it")
         expected = hash_of(body)
-    return count
+        yield document, expected

@@ -8,7 +8,7 @@ Every answer names a transaction; how far it is, whom it waits for and how it en
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from contracts.library import PlannedLibraries
 from contracts.message import Command, Http, post
@@ -196,6 +196,13 @@ class WithdrawConsent(
     """Who is told what is held."""
 
 
+def _each_once(names: list[str]) -> list[str]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"names {', '.join(twice)} twice; name each person once")
+    return names
+
+
 class DisposeSamples(
     Command[SubmissionView],
     type="transaction.dispose_samples",
@@ -211,6 +218,7 @@ class DisposeSamples(
     approvers: Annotated[
         list[ActorId],
         Field(min_length=2, max_length=REVIEWERS_MAX, examples=[["grace", "lise"]]),
+        AfterValidator(_each_once),
     ]
     """Who may approve, with the signal `approval`; whoever asks may not."""
     witnessed_by: ActorId | None = None

@@ -39,11 +39,80 @@ class Http:
     """Template of the `Location` header, filled from the fields of the result."""
     then: "type[Query[Any]] | None" = None
     """Asked with the result's fields of the same names while the caller says `Prefer: wait`."""
+    root: bool = False
+    """Whether `path` stands at the root instead: an address that was promised to others so."""
+    also: tuple[str, ...] = ()
+    """Further templates, relative to `/api/v1`, at which the same is bound."""
+    body: str | None = None
+    """The field that takes the whole JSON body; without it the body's members are the fields."""
+    if_match: str | None = None
+    """The field that takes the version within `If-Match: "VERSION"`."""
+    etag: str | None = None
+    """The field of the result that is told as `ETag: "VERSION"`."""
+    known: str | None = None
+    """The field that takes the version within `If-None-Match`; 304 where the answer is that one."""
+    accepted: str | None = None
+    """The field of the result which, where it is there, makes the answer a 202: not done yet."""
+    seals: str | None = None
+    """The field whose value is sealed before it travels, where `encrypted` is true."""
+
+    def paths(self, prefix: str) -> tuple[str, ...]:
+        """Give every template at which it is bound, from the root on, the preferred one first."""
+        first = self.path if self.root else prefix + self.path
+        return (first, *(prefix + template for template in self.also))
 
 
-def get(path: str) -> Http:
+def get(
+    path: str,
+    *,
+    root: bool = False,
+    also: tuple[str, ...] = (),
+    etag: str | None = None,
+    known: str | None = None,
+) -> Http:
     """Bind a query to `GET path`."""
-    return Http("GET", path)
+    return Http("GET", path, root=root, also=also, etag=etag, known=known)
+
+
+def put(
+    path: str,
+    *,
+    root: bool = False,
+    also: tuple[str, ...] = (),
+    body: str | None = None,
+    seals: str | None = None,
+) -> Http:
+    """Bind a command that edits something versioned to `PUT path`; see `edit`."""
+    return edit("PUT", path, root=root, also=also, body=body, seals=seals)
+
+
+def edit(
+    method: Method,
+    path: str,
+    *,
+    status: int = 200,
+    root: bool = False,
+    also: tuple[str, ...] = (),
+    body: str | None = None,
+    seals: str | None = None,
+) -> Http:
+    """Bind a command that edits something versioned.
+
+    It has a field `expected_version`; its result has `version`, and `change_request` where somebody
+    must consent first.
+    """
+    return Http(
+        method,
+        path,
+        status,
+        root=root,
+        also=also,
+        body=body,
+        if_match="expected_version",
+        etag="version",
+        accepted="change_request",
+        seals=seals,
+    )
 
 
 def post(

@@ -575,6 +575,8 @@ class ListSamples(
     status: SampleStatus | None = None
     sample_type: SampleType | None = None
     submission_id: SubmissionId | None = None
+    held: bool | None = None
+    """Those that a hold keeps from being used; or those that none does."""
     page: PageNumber = 1
     page_size: PageSize = 50
     min_seq: MinSeq = 0
@@ -744,6 +746,19 @@ class SubmissionClosed(
     """The submission was withdrawn before this came."""
 
     submission_id: SubmissionId
+
+
+class BatchTooLarge(
+    Refusal,
+    code="sample.batch_too_large",
+    status=422,
+    says="{count} samples at once are more than the {count_max} that are taken. Submit them in "
+    "parts, or raise `max_batch_size` of sample-service.",
+):
+    """The configuration bounds how many samples are registered at once."""
+
+    count: int
+    count_max: int
 
 
 class BarcodeTaken(

@@ -24,6 +24,7 @@ ARCHIVE_BUCKET = "archive"
 OUTCOMES_BUCKET = "outcomes"
 SNAPSHOTS_BUCKET = "snapshots"
 LEASES_BUCKET = "leases"
+CONFIG_CLIENTS_BUCKET = "config_clients"
 
 SAGA_PARTITIONS = 4
 """For ever: it says where a saga lives. Recorded when a broker is provisioned."""
@@ -81,6 +82,22 @@ def token(key: UUID | str) -> str:
 def key_in(token_: str) -> str:
     """Read what `token` wrote."""
     return unquote(token_)
+
+
+def config_release(service: str, environment: str) -> str:
+    """Give the key of the log of releases of one service in one environment."""
+    return f"{service}={environment}"
+
+
+def config_log(service: str, environment: str) -> str:
+    """Give the subject of that log; its last message is the release in force."""
+    return log_of("config", "release", config_release(service, environment))
+
+
+def config_pushed(service: str = "*", environment: str = "*") -> str:
+    """Give the subject on which the broker repeats a release once it is in the log."""
+    both = "*" if "*" in {service, environment} else token(config_release(service, environment))
+    return f"{ROOT}.push.config.{both}"
 
 
 def saga_stream(partition: int) -> str:

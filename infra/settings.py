@@ -6,6 +6,7 @@ own. Units are in the names.
 
 import os
 import socket
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -37,6 +38,10 @@ class CommonSettings(BaseSettings):
     otlp_endpoint: str | None = None
     """Where traces go, such as `http://127.0.0.1:4318`; none are kept without it."""
     trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    config_snapshot_dir: Path | None = None
+    """Where a service keeps the configuration that it runs, to start from it when all is down."""
+    config_keys_dir: Path | None = None
+    """Where the keys lie with which each service opens its own secrets: `SERVICE.json`."""
     drain_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     """How long a service may finish what is under way when it is told to stop."""
 

@@ -41,6 +41,7 @@ SERVICES: tuple[ServiceInfo, ...] = (
     ServiceInfo("event", 8087, "services.event", "the timeline of everything, dead letters"),
     ServiceInfo("transaction", 8088, "services.transaction", "sagas: work across services"),
     ServiceInfo("edge", 8089, "services.edge", "HTTP for the world"),
+    ServiceInfo("config", 8091, "services.config", "configuration that changes while all runs"),
 )
 
 NAMES: tuple[str, ...] = tuple(service.name for service in SERVICES)

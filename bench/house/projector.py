@@ -6,11 +6,12 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
+from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import ReplaceOne, UpdateOne
 
 from bench.house.parts import ROUNDS
 from bench.report import Report
-from infra.store.client import Store
+from infra.store.client import Store, options_for
 from infra.store.projector import Projector
 from infra.store.read_model import Put, ReadModel, Write
 
@@ -45,7 +46,7 @@ async def projector(report: Report, mongo_url: str, scale: float) -> None:
     found: list[float] = []
     for number in range(ROUNDS):
         store = Store(mongo_url, f"bench_{number}")
-        raw_seconds = await _raw_bulk(store, count)
+        raw_seconds = await _raw_bulk(mongo_url, store.database, count)
 
         async def project(items: Sequence[_Item]) -> Sequence[Write]:
             return [_put(item.seq) for item in items]
@@ -74,8 +75,9 @@ def _put(seq: int) -> Put:
     return Put(id=f"{seq:032x}", order=seq, view=view, fields={"status": "pending"})
 
 
-async def _raw_bulk(store: Store, count: int) -> float:
-    collection = store.collection("raw")
+async def _raw_bulk(mongo_url: str, database: str, count: int) -> float:
+    client = AsyncIOMotorClient[dict[str, Any]](mongo_url, **options_for(mongo_url))
+    collection = client[database]["raw"]
     for keys in MODEL.indexes():
         await collection.create_index(keys)
     started = time.perf_counter()
@@ -86,4 +88,6 @@ async def _raw_bulk(store: Store, count: int) -> float:
         ]
         requests.append(UpdateOne({"_id": "position"}, {"$set": {"seq": start + 500}}, upsert=True))
         await collection.bulk_write(requests, ordered=True)
-    return time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    client.close()
+    return seconds

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from contracts.types import derive_id
 
@@ -36,6 +36,18 @@ def example(model: type[ModelT]) -> ModelT:
     """
     schema = model.model_json_schema()
     return model.model_validate(_Maker(schema.get("$defs", {})).make(schema, model.__name__))
+
+
+def answer_example(kind: Any) -> Any:  # noqa: ANN401 - any type may be an answer
+    """Make the example of an answer as JSON; of a union the first, of a list one item.
+
+    Raises:
+        NoExampleError, pydantic.ValidationError: as above.
+    """
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+    schema = adapter.json_schema()
+    made = _Maker(schema.get("$defs", {})).make(schema, "answer")
+    return adapter.dump_python(adapter.validate_python(made), mode="json")
 
 
 class _Maker:

@@ -24,6 +24,21 @@ PARAMETERS: dict[str, Schema] = {
         "schema": {"type": "string"},
         "example": "wait=30",
     },
+    "If-Match": {
+        "name": "If-Match",
+        "in": "header",
+        "description": "The version that was seen, in quotes: the `ETag` of an answer. Where it "
+        "is another by now, nothing is changed. `*` takes any.",
+        "schema": {"type": "string"},
+        "example": '"7"',
+    },
+    "If-None-Match": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "The version that the caller has, in quotes: 304 where it is still that.",
+        "schema": {"type": "string"},
+        "example": '"7"',
+    },
     "X-Actor": {
         "name": "X-Actor",
         "in": "header",
@@ -39,6 +54,10 @@ PARAMETERS: dict[str, Schema] = {
 }
 
 HEADERS: dict[str, Schema] = {
+    "ETag": {
+        "description": "The version, in quotes: for `If-Match` and `If-None-Match`.",
+        "schema": {"type": "string", "examples": ['"7"']},
+    },
     "Retry-After": RETRY_AFTER,
     "Location": {
         "description": "Where what was made or begun can be looked at.",
@@ -84,6 +103,11 @@ PENDING: Schema = {
         "Retry-After": {"$ref": "#/components/headers/Retry-After"},
     },
     "content": {JSON: {"schema": {"$ref": "#/components/schemas/Operation"}}},
+}
+
+NOT_MODIFIED: Schema = {
+    "description": "The caller has this version already.",
+    "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from contracts import catalog
 from contracts.export import fixed
-from contracts.export.examples import example
+from contracts.export.examples import answer_example, example
 from contracts.export.problems import problem_examples, problem_responses, problem_schemas
 from contracts.export.schemas import DIALECT, Schema, parts
 from contracts.message import Command, Http, Query, result_of
@@ -35,6 +35,7 @@ FILE_PART: Schema = {
     "description": "The file, as a part with a filename.",
 }
 DESCRIPTIONS = {
+    "config": "What is set where, what is in force, what was, and what waits for consent.",
     "event": "What happened, in order, and what the bench tells.",
     "notification": "Who was told what.",
     "operation": "Commands that were stored and are not answered yet.",
@@ -53,9 +54,11 @@ def openapi(server_url: str = "/") -> dict[str, Any]:
     definitions = found.definitions
     paths: dict[str, dict[str, Any]] = {}
     for message in bound:
-        http = _http(message)
-        shown = _operation(message, definitions[message.__name__], found.answers)
-        paths.setdefault(PREFIX + http.path, {})[http.method.lower()] = shown
+        for number, path in enumerate(_http(message).paths(PREFIX), 1):
+            shown = _operation(message, path, definitions[message.__name__], found.answers)
+            if number > 1:
+                shown["operationId"] = f"{message.contract.type}.{number}"
+            paths.setdefault(path, {})[_http(message).method.lower()] = shown
     tags = sorted({"operation", *(message.contract.owner for message in bound)})
     return {
         "openapi": SPEC_VERSION,
@@ -94,11 +97,11 @@ def _http(message: type[AnyMessage]) -> Http:
 
 
 def _operation(
-    message: type[AnyMessage], definition: Schema, answers: Mapping[str, Schema]
+    message: type[AnyMessage], path: str, definition: Schema, answers: Mapping[str, Schema]
 ) -> Schema:
     contract, http = message.contract, _http(message)
     changes = issubclass(message, Command)
-    in_path = [name for _, name, _, _ in Formatter().parse(http.path) if name]
+    in_path = [name for _, name, _, _ in Formatter().parse(path) if name]
     fields: dict[str, Schema] = definition.get("properties", {})
     required: list[str] = definition.get("required", [])
     others = {name: schema for name, schema in fields.items() if name not in in_path}
@@ -114,23 +117,30 @@ def _operation(
     }
     if description.strip():
         operation["description"] = description.strip()
-    if http.method in {"GET", "DELETE"}:
+    if http.body is not None:
+        operation["requestBody"] = _whole_body(message, http.body, others.pop(http.body))
+    if http.method in {"GET", "DELETE"} or http.body is not None:
         parameters += [
             _parameter("query", name, schema, required=name in required)
             for name, schema in others.items()
         ]
     elif others:
         operation["requestBody"] = _body(message, others, required)
-    names = ["Idempotency-Key", "Prefer"] if changes else []
     parameters += [
-        {"$ref": f"#/components/parameters/{name}"}
-        for name in (*names, "X-Actor", "X-Correlation-Id")
+        {"$ref": f"#/components/parameters/{name}"} for name in _headers(http, changes=changes)
     ]
     operation["responses"] = {
         **_answers(message, answers),
         **problem_responses(contract.owner, changes=changes, follows=http.then is not None),
     }
     return operation
+
+
+def _headers(http: Http, *, changes: bool) -> list[str]:
+    names = ["Idempotency-Key", "Prefer"] if changes else []
+    names += ["If-Match"] if http.if_match is not None else []
+    names += ["If-None-Match"] if http.known is not None else []
+    return [*names, "X-Actor", "X-Correlation-Id"]
 
 
 def _parameter(where: str, name: str, schema: Schema, *, required: bool) -> Schema:
@@ -173,6 +183,11 @@ def _body(message: type[AnyMessage], fields: dict[str, Schema], required: list[s
     return {"required": any(name in required for name in fields), "content": content}
 
 
+def _whole_body(message: type[AnyMessage], name: str, schema: Schema) -> Schema:
+    shown = example(message).model_dump(mode="json", include={name})[name]
+    return {"required": True, "content": {JSON: {"schema": schema, "example": shown}}}
+
+
 def _answers(message: type[AnyMessage], answers: Mapping[str, Schema]) -> dict[str, Schema]:
     """Give the responses of success: the answer, and of commands that a command may take long."""
     http = _http(message)
@@ -180,17 +195,20 @@ def _answers(message: type[AnyMessage], answers: Mapping[str, Schema]) -> dict[s
         "description": "Done." if issubclass(message, Command) else "The answer.",
         "content": {JSON: {"schema": answers[message.contract.type]}},
     }
-    shown = result_of(message)
-    if hasattr(shown, "model_json_schema"):
-        done["content"][JSON]["example"] = example(shown).model_dump(mode="json")
+    done["content"][JSON]["example"] = answer_example(result_of(message))
+    tag = {"ETag": {"$ref": "#/components/headers/ETag"}} if http.etag is not None else {}
     if not issubclass(message, Command):
-        return {str(http.status): done}
+        done |= {"headers": tag} if tag else {}
+        known = {"304": fixed.NOT_MODIFIED} if http.known is not None else {}
+        return {str(http.status): done, **known}
 
-    done["headers"] = {"Preference-Applied": {"$ref": "#/components/headers/Preference-Applied"}}
+    preferred = {"Preference-Applied": {"$ref": "#/components/headers/Preference-Applied"}}
+    done["headers"] = {**preferred, **tag}
     if http.location is not None:
         done["headers"]["Location"] = {"$ref": "#/components/headers/Location"}
     if http.then is None:
-        return {str(http.status): done, "202": fixed.PENDING}
+        waits = _waiting(done) if http.accepted is not None else fixed.PENDING
+        return {str(http.status): done, "202": waits}
     # What was begun goes on: 200 tells its end to whoever waited, 202 how far it is.
     view = answers[http.then.contract.type]
     ended: Schema = {
@@ -205,3 +223,14 @@ def _answers(message: type[AnyMessage], answers: Mapping[str, Schema]) -> dict[s
     }
     done["content"] = {JSON: {"schema": begun}}
     return {"200": ended, str(http.status): {**done, "description": "It was begun and goes on."}}
+
+
+def _waiting(done: Schema) -> Schema:
+    """Give the response of what is not done yet: somebody must consent, or it takes longer."""
+    stored = {"$ref": "#/components/schemas/Operation"}
+    return {
+        "description": "Nothing has changed yet: somebody else must consent, or the command is "
+        "stored and its outcome will be at `Location`.",
+        "headers": {**done["headers"], **fixed.PENDING["headers"]},
+        "content": {JSON: {"schema": {"anyOf": [done["content"][JSON]["schema"], stored]}}},
+    }

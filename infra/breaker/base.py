@@ -162,15 +162,15 @@ class BreakerBase(aiobreaker.CircuitBreaker):
         """Close it; the same as `reset`."""
         self.reset()
 
-    def force_open(self) -> None:
-        """Open it until `reset`, whatever the time."""
+    def force_open(self, *, by: str | None = None) -> None:
+        """Open it until `reset`, whatever the time; `by` is told to those who watch."""
         self._core.force_open()
-        self._announce()
+        self._announce(by)
 
-    def reset(self) -> None:
-        """Close it, and forget failures, window and back-off."""
+    def reset(self, *, by: str | None = None) -> None:
+        """Close it, and forget failures, window and back-off; `by` is told to those who watch."""
         self._core.reset()
-        self._announce()
+        self._announce(by)
 
     def expire_overdue(self) -> None:
         """Cancel calls past their `request_timeout`, as the timer does; for a clock that is moved.
@@ -307,7 +307,7 @@ class BreakerBase(aiobreaker.CircuitBreaker):
             except Exception:  # a listener is a guest: it never fails a call
                 log.exception("circuit_breaker_listener_failed", breaker=self.name, told=what)
 
-    def _announce(self) -> None:
+    def _announce(self, by: str | None = None) -> None:
         """Tell of a change of state, where there was one."""
         old, new = self._told, self._core.state
         if old is new:
@@ -316,7 +316,7 @@ class BreakerBase(aiobreaker.CircuitBreaker):
         self._changes += 1
         log.warning("circuit_breaker_changed", breaker=self.name, old=old.value, new=new.value)
         self._tell("state_change", self._objects[old], self._objects[new])
-        change = StateChange(self.name, old, new, self._clock.now())
+        change = StateChange(self.name, old, new, self._clock.now(), by)
         for watcher in tuple(self._watchers):
             try:
                 watcher(change)

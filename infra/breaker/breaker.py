@@ -56,7 +56,11 @@ class CircuitBreaker(BreakerBase):
             instead = self._raised(token, serial, error)
             if instead is None:
                 raise
-            raise instead from error
+            try:
+                raise instead from error
+            finally:
+                # An error that is a local of its own traceback would wait for the collector.
+                del instead
         if serial and self._deadlines.finish(serial):
             serial = 0
         if serial or self._extras:
@@ -138,7 +142,10 @@ class CircuitBreaker(BreakerBase):
         if error is None:
             self._returned(*entry, None, judged=False)
         elif (instead := self._raised(*entry, error)) is not None:
-            raise instead from error
+            try:
+                raise instead from error
+            finally:
+                del instead, error
 
     def _guard_stream(self, function: Callable[..., AsyncGenerator[Any, Any]]) -> Any:  # noqa: ANN401
         @wraps(function)
@@ -167,6 +174,7 @@ class CircuitBreaker(BreakerBase):
                     token = (token[0], token[1] + consumed_seconds)
                     outcome = _NEUTRAL if consuming else self._judged(error)
                     self._done(token, outcome, error)
+                error = None  # as in `call`
                 await stream.aclose()
 
         return guarded

@@ -60,7 +60,13 @@ CHANGES = Family(
     _LABELS,
     "Changes of a circuit breaker's state.",
 )
-FAMILIES = (STATE, CALLS, REJECTED, IN_FLIGHT, LIMIT, TIMED_OUT, SLOW, CHANGES)
+UNTOLD = Family(
+    "tracseq_circuit_breaker_changes_untold_total",
+    "counter",
+    ("service",),
+    "Changes of circuit breakers that could not be announced in time.",
+)
+FAMILIES = (STATE, CALLS, REJECTED, IN_FLIGHT, LIMIT, TIMED_OUT, SLOW, CHANGES, UNTOLD)
 
 _Samples = Iterator[tuple[Family, tuple[str, ...], float]]
 
@@ -83,6 +89,7 @@ class BreakerCollector(Collector):
         for snapshot in self._breakers.snapshot():
             for family, labels, value in _samples(snapshot):
                 metrics[family.name].add_metric((service, snapshot.name, *labels), value)
+        metrics[UNTOLD.name].add_metric((service,), self._breakers.untold)
         yield from metrics.values()
 
 

@@ -106,15 +106,13 @@ class Core:
         """Of trial calls, while half-open."""
         self.trips = 0
         """Times it opened since it was last closed."""
-        self.measures = False
-        """Whether it matters when a success ended; if not, `done` takes any time for it."""
         self.succeeded = self.failed = self.neutral = self.slow = self.late = 0
         self.rejected = dict.fromkeys((rejection.reason for rejection in REJECTIONS), 0)
         self._chance = chance
         self._opened_at = 0.0
         self._reopens_at = 0.0
         self._shortened_by = 0.0
-        self._window: Window | None = None
+        self._window: Window | None
         self._config = config
         self._adopt(config)
 
@@ -197,25 +195,23 @@ class Core:
         return (self._window.calls, self._window.failures, self._window.slow)
 
     def _admit_trial(self, now: float) -> Token | Rejection:
-        refused = self._gate(now)
-        if refused is not None:
-            self.rejected[refused.reason] += 1
-            return refused
-        self.probes += 1
-        self.in_flight += 1
-        return (self.generation, now)
-
-    def _gate(self, now: float) -> Rejection | None:
         """Judge a call while it is not closed; open becomes half-open when its time has come."""
-        if self.state is State.FORCED_OPEN:
-            return FORCED
-        if self.state is _OPEN:
-            if now < self._reopens_at:
-                return OPEN
+        if self.state is _OPEN and now >= self._reopens_at:
             self._turn(_HALF_OPEN)
-        if self.probes >= self._config.half_open_max:
-            return PROBING
-        return FULL if self.in_flight >= self._in_flight_max else None
+        if self.state is _OPEN:
+            refused = OPEN
+        elif self.state is State.FORCED_OPEN:
+            refused = FORCED
+        elif self.probes >= self._config.half_open_max:
+            refused = PROBING
+        elif self.in_flight >= self._in_flight_max:
+            refused = FULL
+        else:
+            self.probes += 1
+            self.in_flight += 1
+            return (self.generation, now)
+        self.rejected[refused.reason] += 1
+        return refused
 
     def _reopening(self) -> float:
         """Work out when an open breaker tries again; of no meaning in any other state."""
@@ -269,7 +265,8 @@ class Core:
 
     def _adopt(self, config: CircuitBreakerConfig, *, keep_window: bool = False) -> None:
         """Take what every call looks at out of the model, where reading is slow."""
-        self.measures = config.slow_call_seconds is not None or config.judges_rates
+        self.measures = config.judges_rates
+        """Whether it matters when a success ended; if not, `done` takes any time for it."""
         self._in_flight_max = config.max_concurrent_requests
         self._threshold = inf if config.failure_threshold is None else config.failure_threshold
         self._slow_seconds = inf if config.slow_call_seconds is None else config.slow_call_seconds

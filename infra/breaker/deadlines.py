@@ -75,6 +75,8 @@ class Deadlines:
 
     def expire(self) -> None:
         """Cancel what is past its time. The timer does it; a test that moves its clock may too."""
+        if not self.pending:
+            return
         latest = self._monotonic() - self._seconds
         running = current_task()
         due = list[int]()

@@ -5,11 +5,12 @@ never wrapped and never replaced.
 """
 
 from datetime import datetime, timedelta
+from math import ceil
 from typing import TYPE_CHECKING
 
 import aiobreaker
 
-from contracts.errors import Retryable
+from contracts.errors import Retryable, Unavailable
 from infra.breaker.core import Rejection
 from infra.clock import Clock
 
@@ -74,6 +75,17 @@ class CircuitBreakerError(aiobreaker.CircuitBreakerError, Retryable):
         return (
             f"circuit breaker {self.breaker!r} {self.rejection.says}: "
             f"try again in {self.retry_after:.1f} s"
+        )
+
+    def refusal(self, what: str) -> Unavailable:
+        """Say it to whoever asked, where there is nothing to do instead: 503 with `Retry-After`.
+
+        Args:
+            what: the dependency, as people call it: "The document store".
+        """
+        return Unavailable(
+            what=f"{what} (circuit breaker {self.breaker} {self.rejection.says})",
+            retry_after_seconds=max(1, ceil(self.retry_after)),
         )
 
     async def sleep_until_open(self) -> None:

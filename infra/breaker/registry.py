@@ -41,7 +41,10 @@ class BreakerRegistry:
         self._breakers: dict[str, CircuitBreaker] = {}
         self._declared: dict[str, CircuitBreakerConfig] = {}
         self._reloaded: dict[str, CircuitBreakerConfig] = {}
+        self._adjusted: dict[str, Mapping[str, float]] = {}
         self._watchers: list[Callable[[StateChange], None]] = []
+        self.untold = 0
+        """Changes that those outside the process were not told of: whoever tells them counts."""
 
     def get(
         self,
@@ -73,7 +76,7 @@ class BreakerRegistry:
         declared = config or CircuitBreakerConfig()
         breaker = CircuitBreaker(
             name,
-            self._reloaded.get(name, declared),
+            self._wanted(name, declared),
             exclude=exclude,
             failure_result=failure_result,
             enabled=self._enabled,
@@ -88,26 +91,26 @@ class BreakerRegistry:
         """Take what there is to see of each, by name."""
         return [self._breakers[name].snapshot() for name in sorted(self._breakers)]
 
-    def force_open(self, name: str | None = None) -> list[str]:
-        """Open one, or all, until reset; gives their names.
+    def force_open(self, name: str | None = None, *, by: str | None = None) -> list[str]:
+        """Open one, or all, until reset; gives their names. `by` is told to those who watch.
 
         Raises:
             UnknownBreakerError: there is none of this name.
         """
         chosen = self._chosen(name)
         for breaker in chosen:
-            breaker.force_open()
+            breaker.force_open(by=by)
         return [breaker.name for breaker in chosen]
 
-    def reset(self, name: str | None = None) -> list[str]:
-        """Close one, or all, and forget their past; gives their names.
+    def reset(self, name: str | None = None, *, by: str | None = None) -> list[str]:
+        """Close one, or all, and forget their past; gives their names. `by` as above.
 
         Raises:
             UnknownBreakerError: there is none of this name.
         """
         chosen = self._chosen(name)
         for breaker in chosen:
-            breaker.reset()
+            breaker.reset(by=by)
         return [breaker.name for breaker in chosen]
 
     @property
@@ -127,10 +130,29 @@ class BreakerRegistry:
         A name that is not here yet gets its numbers when it is made.
         """
         self._reloaded = dict(configs)
+        self._reconfigure()
+
+    def adjust(self, numbers: Mapping[str, Mapping[str, float]]) -> None:
+        """Put single numbers into force by breaker, over the declared ones, which hold elsewhere.
+
+        Raises:
+            pydantic.ValidationError: they make no configuration of a breaker.
+        """
+        self._adjusted = dict(numbers)
+        self._reconfigure()
+
+    def _reconfigure(self) -> None:
         for name, breaker in self._breakers.items():
-            wanted = self._reloaded.get(name, self._declared[name])
+            wanted = self._wanted(name, self._declared[name])
             if wanted != breaker.config:
                 breaker.configure(wanted)
+
+    def _wanted(self, name: str, declared: CircuitBreakerConfig) -> CircuitBreakerConfig:
+        config = self._reloaded.get(name, declared)
+        adjusted = self._adjusted.get(name)
+        if not adjusted:
+            return config
+        return CircuitBreakerConfig.model_validate({**dict(config), **adjusted})
 
     def watch(self, watcher: Callable[[StateChange], None]) -> None:
         """Have changes of state told, of every breaker; what a watcher raises is logged only."""

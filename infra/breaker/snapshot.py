@@ -15,6 +15,8 @@ class StateChange:
     old: State
     new: State
     at: datetime
+    by: str | None = None
+    """Who did it by hand; None where calls led to it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class TimeWindow:
     def add(self, mark: int, now: float) -> None:
         """Count one call in the slot of its time."""
         self.forget(now)
-        number = int(now // self._width)
+        number = int(now / self._width)
         slots = self._slots
         if not slots or slots[-1][0] != number:
             slots.append([number, 0, 0, 0])
@@ -91,7 +91,7 @@ class TimeWindow:
 
     def forget(self, now: float) -> None:
         """Drop the slots that have left the window."""
-        oldest = int(now // self._width) - SLOTS
+        oldest = int(now / self._width) - SLOTS
         slots = self._slots
         while slots and slots[0][0] <= oldest:
             _, calls, failures, slow = slots.popleft()

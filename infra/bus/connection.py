@@ -14,11 +14,11 @@ from typing import Any, Self, cast
 
 import orjson
 import structlog
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from contracts.errors import Conflict
+from infra.bus.client import Client
 from infra.bus.errors import (
     BrokerRefused,
     BrokerUnavailable,

@@ -1,36 +1,31 @@
-"""Durable consumers: this project pulls, FastStream dispatches, and what came is begun at once.
+"""Durable consumers: this project pulls, FastStream keeps who takes what, and what came is begun.
 
 The broker hands out at most `ack_pending_max` messages of a consumer, and each gets a task of its
 own the moment it comes: none waits in this process without a sign of life, to be handed out twice.
-What becomes of a message is decided by middleware (`guard.py`). Streams and consumers are never
-declared from here.
+What becomes of a message is decided around its handling (`guard.py`). Of FastStream's own stages
+for a message none is used: there is one parser, one handler and one verdict for each. Streams and
+consumers are never declared from here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, cast
 
 import structlog
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
-from faststream.nats.message import NatsMessage
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from contracts.errors import Retryable
 from infra.bus.connection import RECONNECT_WAIT_SECONDS, Connection
-from infra.bus.delivery import Delivery
 from infra.bus.errors import BrokerRefused, MissingStream
-from infra.bus.guard import Guard, OnDead, Verdicts, read_delivery
+from infra.bus.guard import Handle, OnDead, Verdicts, guarded
 from infra.bus.pull import Pull
 from infra.bus.streams import Consumer
 from infra.clock import SYSTEM, Clock
 from infra.telemetry import metrics
 
 log = structlog.get_logger(__name__)
-
-Handle = Callable[[Delivery], Awaitable[None]]
 
 AHEAD_MAX = 64
 """Messages asked for ahead of their coming."""
@@ -73,7 +68,6 @@ class Consumers:
             # Typed as whole seconds; nats-py itself takes fractions.
             reconnect_time_wait=cast("int", RECONNECT_WAIT_SECONDS),
             graceful_timeout=drain_seconds,
-            middlewares=(partial(Guard, verdicts=self._verdicts),),
         )
 
     def add(
@@ -95,16 +89,16 @@ class Consumers:
             durable=consumer.name,
             stream=JStream(consumer.stream, declare=False),
             pull_sub=PullSub(),
-            ack_policy=AckPolicy.NACK_ON_ERROR,
-            parser=_parsed,
-            decoder=_undecoded,
+            ack_policy=AckPolicy.MANUAL,
         )
 
         async def on_message(raw: Msg) -> None:
-            # Read here, within the guard: what cannot be read is a failure like any other.
-            await handle(read_delivery(raw))
+            # FastStream waits at its end for whoever holds this.
+            with subscriber.lock:
+                await guarded(raw, handle, self._verdicts)
 
         subscriber(on_message)
+        subscriber.process_message = on_message  # type: ignore[method-assign,assignment]  # the stage that is left
         intake = _Intake(consumer, subscriber, self._connection, self._clock, waits=waits)
         self._intakes[consumer.name] = intake
 
@@ -258,18 +252,3 @@ class _Elsewhere:
 
     async def unsubscribe(self) -> None:
         """Do nothing: there is no subscription."""
-
-
-async def _parsed(raw: Msg) -> NatsMessage:
-    """Wrap a message for FastStream as it is: what it says is read in the handler.
-
-    FastStream's own parser matches the subject against a pattern, and makes an id of its own for
-    every message that brings none of the kind that FastStream sends.
-    """
-    return NatsMessage(
-        raw_message=raw, body=raw.data, headers=raw.headers or {}, correlation_id=raw.reply
-    )
-
-
-async def _undecoded(message: NatsMessage) -> Msg:
-    return message.raw_message

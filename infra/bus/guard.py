@@ -6,11 +6,8 @@ is decided in `retry.py`.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
 
 import structlog
-from faststream import BaseMiddleware
-from faststream.exceptions import AckMessage, NackMessage, RejectMessage
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
@@ -21,7 +18,7 @@ from infra.bus.advisories import read_advisory
 from infra.bus.connection import Connection
 from infra.bus.dead import DeadLetters
 from infra.bus.delivery import Delivery
-from infra.bus.retry import Dead, after_failure
+from infra.bus.retry import Again, Dead, after_failure
 from infra.bus.streams import ACK_WAIT_SECONDS
 from infra.telemetry import metrics
 
@@ -31,6 +28,7 @@ HEARTBEAT_SECONDS = ACK_WAIT_SECONDS / 3
 UNWELL_WAIT_SECONDS = 1.0
 """How long a message waits that could not even be made a dead letter."""
 
+Handle = Callable[[Delivery], Awaitable[None]]
 OnDead = Callable[[Delivery, BaseException], Awaitable[None]]
 
 
@@ -47,13 +45,8 @@ class Verdicts:
         """Say who hears of a consumer's dead letters."""
         self._on_dead[consumer] = on_dead
 
-    async def failed(self, raw: Msg, error: Exception) -> None:
-        """Decide on a message.
-
-        Raises:
-            NackMessage: it comes again later.
-            RejectMessage: it is a dead letter, kept before it is given up.
-        """
+    async def failed(self, raw: Msg, error: Exception) -> Again | Dead:
+        """Decide on a message; a dead letter is kept before it is given up."""
         metadata = raw.metadata
         delivered = metadata.num_delivered or 1
         decided = after_failure(error, delivered)
@@ -67,12 +60,12 @@ class Verdicts:
                 error=repr(error),
                 exc_info=None if isinstance(error, Retryable) else error,
             )
-            raise NackMessage(delay=decided.after_seconds) from error
+            return decided
         try:
             await self._bury(raw, decided.reason)
             await self._tell(raw, error)
-        except Retryable as unwell:
-            raise NackMessage(delay=UNWELL_WAIT_SECONDS) from unwell
+        except Retryable:
+            return Again(UNWELL_WAIT_SECONDS)
         log.error(
             "message.dead",
             consumer=metadata.consumer,
@@ -80,7 +73,7 @@ class Verdicts:
             reason=decided.reason,
             exc_info=error,
         )
-        raise RejectMessage from error
+        return decided
 
     async def _bury(self, raw: Msg, reason: str) -> None:
         metadata = raw.metadata
@@ -111,38 +104,57 @@ class Verdicts:
             log.exception("message.dead_untold", subject=raw.subject)
 
 
-class Guard(BaseMiddleware):
-    """Stands around one handling of one message."""
+async def guarded(raw: Msg, handle: Handle, verdicts: Verdicts) -> None:
+    """Handle one message, and tell the broker what becomes of it; cancelled, it says nothing."""
+    beats = _Beats(raw)
+    decided: Again | Dead | None = None
+    try:
+        # Read here: what cannot be read is a failure like any other.
+        await handle(read_delivery(raw))
+    except Exception as error:  # noqa: BLE001 - the loop's edge: every failure gets its verdict
+        decided = await verdicts.failed(raw, error)
+    finally:
+        beats.stop()
+    try:
+        await _settle(raw, decided)
+    except (NatsError, OSError, RuntimeError) as error:
+        # It comes again once the broker has waited long enough. uvloop says RuntimeError of a
+        # socket that is closed.
+        log.info("message.not_settled", subject=raw.subject, error=repr(error))
 
-    def __init__(self, message: Any, /, *, context: Any, verdicts: Verdicts) -> None:  # noqa: ANN401 - FastStream's own shape
-        """Made by FastStream, once per message."""
-        super().__init__(message, context=context)
-        self._verdicts = verdicts
-        self._timer: asyncio.TimerHandle | None = None
+
+async def _settle(raw: Msg, decided: Again | Dead | None) -> None:
+    match decided:
+        case None:
+            await raw.ack()
+        case Again(after_seconds=seconds):
+            await raw.nak(delay=seconds)
+        case Dead():
+            await raw.term()
+
+
+class _Beats:
+    """Says now and then that a message is being worked on."""
+
+    __slots__ = ("_beats", "_raw", "_timer")
+
+    def __init__(self, raw: Msg) -> None:
+        self._raw = raw
         self._beats: set[asyncio.Task[None]] = set()
+        self._arm()
 
-    async def consume_scope(self, call_next: Any, msg: Any) -> Any:  # noqa: ANN401 - FastStream's own shape
-        """Handle one message."""
-        raw = cast("Msg", msg.raw_message)
-        self._arm(raw)
-        try:
-            return await call_next(msg)
-        except (AckMessage, NackMessage, RejectMessage):
-            raise
-        except Exception as error:  # noqa: BLE001 - the loop's edge: every failure gets its verdict
-            await self._verdicts.failed(raw, error)
-        finally:
-            if self._timer is not None:
-                self._timer.cancel()
+    def _arm(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(HEARTBEAT_SECONDS, self._beat)
 
-    def _arm(self, raw: Msg) -> None:
-        self._timer = asyncio.get_running_loop().call_later(HEARTBEAT_SECONDS, self._beat, raw)
-
-    def _beat(self, raw: Msg) -> None:
-        task = asyncio.get_running_loop().create_task(_at_work(raw))
+    def _beat(self) -> None:
+        task = asyncio.get_running_loop().create_task(_at_work(self._raw))
         self._beats.add(task)
         task.add_done_callback(self._beats.discard)
-        self._arm(raw)
+        self._arm()
+
+    def stop(self) -> None:
+        """Say nothing more."""
+        self._timer.cancel()
 
 
 async def _at_work(raw: Msg) -> None:

@@ -65,16 +65,14 @@ class Pull:
             nats.errors.Error: the connection is down.
         """
         box = Mailbox(connection.nats.new_inbox())
-
-        async def on_letter(letter: Msg) -> None:
-            box.put(letter)
-
-        subscription = await connection.nats.subscribe(box.address, cb=on_letter)
+        subscription = await connection.nats.subscribe(box.address)
+        connection.nats.deliver(subscription, box.put)
         try:
             with connection.requests.watched(box):
                 api = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
                 yield cls(connection, api, box, ahead_max, alone=alone)
         finally:
+            connection.nats.undeliver(subscription)
             # Also while the connection is down: the client would subscribe again when it is back.
             with suppress(NatsError):
                 await subscription.unsubscribe()

@@ -10,14 +10,10 @@ from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from infra.bus.client import Client
 from infra.bus.errors import BrokerUnavailable
-
-PENDING_MESSAGES_MAX = 65_536
-PENDING_BYTES_MAX = 256 * 1024 * 1024
-"""Between the socket and whoever waits; beyond it the client drops answers, and says so."""
 
 
 class Mailbox:
@@ -93,12 +89,9 @@ class Requests:
     async def start(self) -> None:
         """Begin to take answers."""
         self._inbox = self._client.new_inbox()
-        await self._client.subscribe(
-            f"{self._inbox}.*",
-            cb=self._on_letter,
-            pending_msgs_limit=PENDING_MESSAGES_MAX,
-            pending_bytes_limit=PENDING_BYTES_MAX,
-        )
+        subscription = await self._client.subscribe(f"{self._inbox}.*")
+        # Nothing comes here that was not asked for, so there is no queue to bound.
+        self._client.deliver(subscription, self._on_letter)
 
     @contextmanager
     def mailbox(self, *, survives: bool = False) -> Generator[Mailbox]:
@@ -180,7 +173,7 @@ class Requests:
         for box in self._fragile:
             box.fail(lost)
 
-    async def _on_letter(self, letter: Msg) -> None:
+    def _on_letter(self, letter: Msg) -> None:
         box = self._open.get(letter.subject.rpartition(".")[2])
         if box is not None:
             box.put(letter)

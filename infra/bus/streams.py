@@ -12,6 +12,7 @@ from nats.js.api import (
     ConsumerConfig,
     DeliverPolicy,
     DiscardPolicy,
+    RePublish,
     RetentionPolicy,
     StorageType,
     StreamConfig,
@@ -21,8 +22,8 @@ from contracts import catalog, subjects
 from contracts.message import Kind
 
 DAY_SECONDS = 86_400
-ACK_WAIT_SECONDS = 2.5
-"""Short, so that what a killed process held comes again within 3 s; long handlers say "alive"."""
+ACK_WAIT_SECONDS = 1.5
+"""Short, so that what a killed process held comes again within 2 s; long handlers say "alive"."""
 DELIVER_MAX = 1_000
 """The broker's own cap: the project's middleware gives up long before (see `retry.py`)."""
 
@@ -42,6 +43,8 @@ class Stream:
     deny_delete: bool = False
     atomic: bool = False
     schedules: bool = False
+    republish: tuple[str, str] | None = None
+    """Subject and where the broker repeats what was stored on it; to whoever listens, unstored."""
 
     def config(self, replicas: int) -> StreamConfig:
         """Say it as JetStream wants to hear it."""
@@ -64,6 +67,9 @@ class Stream:
             allow_msg_ttl=self.schedules or None,
             # The broker needs it for schedules, and sets it by itself.
             allow_rollup_hdrs=self.schedules,
+            republish=None
+            if self.republish is None
+            else RePublish(src=self.republish[0], dest=self.republish[1]),
         )
 
 
@@ -132,7 +138,10 @@ EVENTS_WINDOW_SECONDS = 600.0
 
 LOG_OWNERS: tuple[str, ...] = tuple(
     sorted(
-        {e.contract.owner for e in catalog.EVENTS.values()} - catalog.OWNERS_AHEAD | {"transaction"}
+        {e.contract.owner for e in catalog.EVENTS.values()}
+        - catalog.OWNERS_AHEAD
+        - catalog.OWNERS_WITHOUT_LOG
+        | {"transaction"}
     )
 )
 """Owners of services that do not stand yet are left out, here and below: a consumer that nobody
@@ -140,6 +149,14 @@ reads would hold commands for days."""
 COMMAND_OWNERS: tuple[str, ...] = tuple(
     sorted({c.contract.owner for c in catalog.COMMANDS.values()} - catalog.OWNERS_AHEAD)
 )
+
+REPUBLISHED = {
+    "config": (
+        f"{subjects.ROOT}.log.config.release.*",
+        f"{subjects.ROOT}.push.config.{{{{wildcard(1)}}}}",
+    )
+}
+"""Of whose logs, and where: only what was stored is told, unlike on the log's own subject."""
 
 STREAMS: tuple[Stream, ...] = (
     *(
@@ -149,6 +166,7 @@ STREAMS: tuple[Stream, ...] = (
             what=f"The truth of the {owner} service: one subject per aggregate.",
             deny_delete=True,
             atomic=True,
+            republish=REPUBLISHED.get(owner),
         )
         for owner in LOG_OWNERS
     ),
@@ -255,6 +273,11 @@ BUCKETS: tuple[Bucket, ...] = (
         ttl_seconds=DAY_SECONDS,
     ),
     Bucket(name=subjects.SNAPSHOTS_BUCKET, what="Folded states of long logs, and positions."),
+    Bucket(
+        name=subjects.CONFIG_CLIENTS_BUCKET,
+        what="Which instance runs which configuration; what is not renewed is gone.",
+        ttl_seconds=60,
+    ),
     # Without an age: what expires is said in a lease itself, and its epoch must outlive it.
     Bucket(name=subjects.LEASES_BUCKET, what="Who owns a partition, and since which epoch."),
 )

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from contracts.errors import NotFound, Refused, Retryable, Unavailable, Unexpected
+from infra.breaker import CircuitBreakerError
 from infra.clock import SYSTEM, Clock
 from infra.http.guard import Guard
 from infra.http.headers import CORRELATION, correlation
@@ -153,6 +154,8 @@ class App:
             return await route.endpoint(request)
         except Refused as refused:
             return refusal_response(refused.refusal)
+        except CircuitBreakerError as error:
+            return refusal_response(error.refusal(f"Something that {route.operation} needs"))
         except Retryable as error:
             _log.warning("http.dependency_unwell", operation=route.operation, error=str(error))
             return refusal_response(Unavailable(what=f"Something that {route.operation} needs"))

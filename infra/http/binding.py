@@ -5,8 +5,9 @@ be known before the first request (fields, templates, serialisers) is worked out
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from string import Formatter
 from typing import Any, NoReturn, TypeGuard, cast
 from urllib.parse import quote
@@ -27,6 +28,8 @@ from infra.http.invalid import invalid_input
 from infra.http.operations import pending_response
 from infra.http.problem import problem_response
 from infra.http.routing import API_PREFIX, Endpoint, Route
+from infra.http.sealing import STAND_IN, Sealer, wants_seal
+from infra.http.versions import is_known, not_modified, tag_of, take_versions
 from infra.telemetry.tracing import current_trace_id
 
 QUERY_TIMEOUT_SECONDS = 10.0
@@ -40,28 +43,43 @@ _log = structlog.get_logger(__name__)
 
 def routes(contracts: Iterable[type[Message]], asking: Asking) -> list[Route]:
     """Make the route of every command and query that has an HTTP binding; leave the others out."""
-    uploads = asyncio.Semaphore(UPLOADS_MAX)
-    return [
-        Route(
-            method=http.method,
-            path=API_PREFIX + http.path,
-            endpoint=_endpoint(message, asking, uploads),
-            operation=message.contract.type,
-        )
-        for message in contracts
-        if (http := message.contract.http) is not None and _is_asked(message)
-    ]
+    shared = _Shared(asking, asyncio.Semaphore(UPLOADS_MAX), Sealer(asking))
+    made: list[Route] = []
+    for message in contracts:
+        http = message.contract.http
+        if http is None or not _is_asked(message):
+            continue
+        endpoint = _endpoint(message, shared)
+        made += [
+            Route(
+                method=http.method,
+                path=path,
+                endpoint=endpoint,
+                operation=message.contract.type,
+            )
+            for path in http.paths(API_PREFIX)
+        ]
+    return made
 
 
 def _is_asked(message: type[Message]) -> TypeGuard[type[AnyMessage]]:
     return issubclass(message, (Command, Query))
 
 
-def _endpoint(message: type[AnyMessage], asking: Asking, uploads: asyncio.Semaphore) -> Endpoint:
-    reader = _MessageReader(message, asking, uploads)
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all routes that are made together use."""
+
+    asking: Asking
+    uploads: asyncio.Semaphore
+    sealer: Sealer
+
+
+def _endpoint(message: type[AnyMessage], shared: _Shared) -> Endpoint:
+    reader = _MessageReader(message, shared)
     if issubclass(message, Command):
-        return _CommandEndpoint(message, asking, reader).respond
-    return _QueryEndpoint(message, asking, reader).respond
+        return _CommandEndpoint(message, shared.asking, reader).respond
+    return _QueryEndpoint(message, shared.asking, reader).respond
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,32 +93,42 @@ class _Caller:
 class _MessageReader:
     """Makes messages of one kind out of requests."""
 
-    def __init__(
-        self, message: type[AnyMessage], asking: Asking, uploads: asyncio.Semaphore
-    ) -> None:
+    def __init__(self, message: type[AnyMessage], shared: _Shared) -> None:
         self._message = message
-        self._reader = Reader(message, asking.limits)
-        self._files = asking.files
-        self._uploads = uploads
-        http = cast("Http", message.contract.http)
-        self._has_body = http.method in {"POST", "PUT", "PATCH"}
+        self._http = cast("Http", message.contract.http)
+        self._reader = Reader(message, self._http, shared.asking.limits)
+        self._files = shared.asking.files
+        self._uploads = shared.uploads
+        self._sealer = shared.sealer
 
-    async def read(self, request: Request) -> AnyMessage:
-        """Make the message, its files kept.
+    async def read(self, request: Request, caller: _Caller) -> AnyMessage:
+        """Make the message, its files kept and its secret sealed.
 
         Raises:
             Refused: the request does not fit the contract, or is too large.
         """
-        draft = await self._reader.read(request, request.path_params, has_body=self._has_body)
+        draft = await self._reader.read(request, request.path_params)
         try:
-            message = self._build(draft)
+            take_versions(request, self._http, draft)
+            sealed = self._http.seals
+            if sealed is not None and wants_seal(draft.values, sealed):
+                return await self._seal(draft, sealed, caller)
+            message = self._build(draft, draft.values)
             return await self._keep(message, draft.uploads) if draft.uploads else message
         finally:
             await draft.close()
 
-    def _build(self, draft: Draft) -> AnyMessage:
+    async def _seal(self, draft: Draft, name: str, caller: _Caller) -> AnyMessage:
+        """Make the message of a secret, which is nowhere but in the draft until it is sealed."""
+        whose = self._build(draft, draft.values | {name: STAND_IN})
+        value = await self._sealer.seal(
+            whose, draft.values[name], actor=caller.actor, correlation=caller.correlation
+        )
+        return self._build(draft, draft.values | {name: value})
+
+    def _build(self, draft: Draft, values: Mapping[str, Any]) -> AnyMessage:
         try:
-            message = self._message.model_validate(draft.values)
+            message = self._message.model_validate(values)
         except ValidationError as error:
             raise Refused(invalid_input(error, self._message, draft.errors)) from None
         if draft.errors:
@@ -129,15 +157,19 @@ class _QueryEndpoint:
         self._asking = asking
         self._reader = reader
         self._result: TypeAdapter[Any] = TypeAdapter(result_of(message))
-        self._status = cast("Http", message.contract.http).status
+        self._http = cast("Http", message.contract.http)
 
     async def respond(self, request: Request) -> Response:
-        """Ask, and give the answer."""
+        """Ask, and give the answer; 304 where the caller has it."""
         actor = await self._asking.authorise(self._contract, request)
-        query = cast("Query[Any]", await self._reader.read(request))
         caller = _Caller(actor, request.scope["tracseq.correlation"])
+        query = cast("Query[Any]", await self._reader.read(request, caller))
         result = await _ask_query(self._asking, query, caller)
-        return Response(self._result.dump_json(result), self._status, media_type=JSON)
+        tag = tag_of(self._http, result)
+        if is_known(request, self._http, query, result):
+            return not_modified(tag)
+        body = self._result.dump_json(result)
+        return _tagged(Response(body, self._http.status, media_type=JSON), tag)
 
 
 class _CommandEndpoint:
@@ -163,8 +195,8 @@ class _CommandEndpoint:
         actor = await self._asking.authorise(self._contract, request)
         message_id = headers.message_id(request, self._contract, actor)
         preference = headers.preference(request)
-        command = cast("Command[Any]", await self._reader.read(request))
         caller = _Caller(actor, request.scope["tracseq.correlation"])
+        command = cast("Command[Any]", await self._reader.read(request, caller))
         started = self._asking.clock.monotonic()
         try:
             result = await self._asking.ask(
@@ -191,10 +223,18 @@ class _CommandEndpoint:
             remaining_seconds = max(0.0, preference.wait_seconds - waited_seconds)
             response = await self._follow_up.respond(result, caller, remaining_seconds)
         if response is None:
-            response = Response(self._result.dump_json(result), self._http.status, media_type=JSON)
+            body = self._result.dump_json(result)
+            response = Response(body, self._status_of(result), media_type=JSON)
+            _tagged(response, tag_of(self._http, result))
         if self._location is not None:
             response.headers["Location"] = self._location.format_map(self._quoted(result))
         return response
+
+    def _status_of(self, result: object) -> int:
+        waits = self._http.accepted
+        if waits is not None and getattr(result, waits, None) is not None:
+            return HTTPStatus.ACCEPTED
+        return self._http.status
 
     def _quoted(self, result: object) -> dict[str, str]:
         return {name: quote(str(getattr(result, name)), safe="") for name in self._location_fields}
@@ -235,6 +275,12 @@ class _FollowUp:
         if problem is not None:
             return problem_response(problem)
         return Response(self._result.dump_json(view), 200 if _ended(view) else 202, media_type=JSON)
+
+
+def _tagged(response: Response, tag: str | None) -> Response:
+    if tag is not None:
+        response.headers["ETag"] = tag
+    return response
 
 
 async def _ask_query(asking: Asking, query: Query[Any], caller: _Caller) -> object:

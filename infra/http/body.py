@@ -6,20 +6,23 @@ file is kept before its message is known to be good.
 
 import base64
 import binascii
+import json
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import orjson
-from pydantic import BaseModel
+from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from contracts.errors import FieldError, Malformed, Refused, TooLarge
+from contracts.message import Http, Message
 from contracts.types import FileRef
-from infra.http.invalid import shorten
+from infra.http.invalid import hides_input, shorten
 from infra.http.problem import UnsupportedMediaType
 
 QUERY_FIELDS_MAX = 200
@@ -31,6 +34,7 @@ FILE_NAME_CHARS_MAX = 255
 UNSTORED = "0" * 64
 """The content name of a file that is not in the object store yet."""
 _INLINE = ("text", "base64", "json")
+_LONG_NUMBER = re.compile(rb"\d{19}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Draft:
     uploads: dict[str, Upload] = field(default_factory=dict[str, Upload])
     errors: list[FieldError] = field(default_factory=list[FieldError])
     """What was found wrong while reading."""
+    hides: bool = False
+    """Whether no value is given back: any of them may be a secret."""
     _form: FormData | None = None
 
     async def close(self) -> None:
@@ -80,47 +86,55 @@ class Draft:
 
     def refuse(self, name: str, value: object, problem: str, remedy: str) -> None:
         """Note what is wrong with one value."""
-        given = None if value is None else shorten(value)
+        given = None if value is None or self.hides else shorten(value)
         self.errors.append(FieldError(field=name, value=given, problem=problem, remedy=remedy))
 
 
 class Reader:
     """Reads requests for one kind of message; made once per contract."""
 
-    def __init__(self, message: type[BaseModel], limits: Limits) -> None:
+    def __init__(self, message: type[Message], http: Http, limits: Limits) -> None:
         self._limits = limits
+        self._has_body = http.method in {"POST", "PUT", "PATCH"}
+        self._whole = http.body
+        self._sealed = http.seals
+        self._hides = hides_input(message)
         fields = {name: _plain(info.annotation) for name, info in message.model_fields.items()}
         self._lists = frozenset(
             n for n, kinds in fields.items() if any(get_origin(k) is list for k in kinds)
         )
         self._files = frozenset(n for n, kinds in fields.items() if FileRef in kinds)
 
-    async def read(self, request: Request, params: Mapping[str, str], *, has_body: bool) -> Draft:
+    async def read(self, request: Request, params: Mapping[str, str]) -> Draft:
         """Collect what a request says; whoever calls closes the draft.
 
         Raises:
             Refused: it is too large, of a kind that is not read, or cannot be read.
         """
-        draft = Draft(dict(params))
+        draft = Draft(dict(params), hides=self._hides)
         if request.scope["query_string"]:
             self._add_texts(draft, _query(request), where="query")
-        if has_body:
+        if self._has_body:
             await self._read_body(draft, request)
         return draft
 
     async def _read_body(self, draft: Draft, request: Request) -> None:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type == "multipart/form-data":
+        if media_type == "multipart/form-data" and self._whole is None:
             await self._read_form(draft, request)
             return
         body = await _read_bounded(request, self._limits.json_bytes_max)
         if not body:
             return
         if media_type != "application/json" and not media_type.endswith("+json"):
-            accepted = "application/json or multipart/form-data"
+            accepted = "application/json"
+            accepted += " or multipart/form-data" if self._whole is None else ""
             raise Refused(
                 UnsupportedMediaType(given=shorten(media_type or "(none)"), accepted=accepted)
             )
+        if self._whole is not None:
+            draft.add(self._whole, _parse(body), where="body")
+            return
         for name, value in _parse_object(body).items():
             if (
                 name in self._files
@@ -160,6 +174,9 @@ class Reader:
         for name, values in grouped.items():
             if name in self._lists:
                 draft.add(name, values, where=where)
+            elif name == self._sealed and where == "query":
+                remedy = "Send it in the body: addresses are written down by whatever they pass."
+                draft.refuse(name, None, "stands in the address", remedy)
             elif name in self._files:
                 remedy = (
                     "Send it as a file part of a form (with a filename), or inside a JSON body."
@@ -249,7 +266,7 @@ def _file_name(given: str) -> str:
 
 def _inline_bytes(form: str, value: Any) -> bytes | None:  # noqa: ANN401 - raw input
     if form == "json":
-        return orjson.dumps(value)
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     if not isinstance(value, str):
         return None
     if form == "text":
@@ -273,12 +290,17 @@ def _query(request: Request) -> list[tuple[str, str]]:
         raise Refused(Malformed(what=what)) from None
 
 
-def _parse_object(body: bytes) -> dict[str, Any]:
+def _parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON
     try:
         document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        what = f"The body is no JSON: {error.msg} (line {error.lineno}, column {error.colno})."
-        raise Refused(Malformed(what=what)) from None
+        # It makes a float of a whole number that is too long for it; a value is kept as it is sent.
+        return from_json(body) if _LONG_NUMBER.search(body) else document
+    except ValueError as error:
+        raise Refused(Malformed(what=f"The body is no JSON: {error}.")) from None
+
+
+def _parse_object(body: bytes) -> dict[str, Any]:
+    document = _parse(body)
     if not isinstance(document, dict):
         raise Refused(Malformed(what="The body is JSON but no object: send {...}."))
     return document  # pyright: ignore[reportUnknownVariableType] - JSON objects have string keys

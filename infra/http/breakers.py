@@ -41,7 +41,7 @@ def breaker_routes(breakers: BreakerRegistry, authorise: Authorise) -> list[Rout
         actor = await authorise(request)
         name = request.query_params.get("name")
         try:
-            opened = breakers.force_open(name)
+            opened = breakers.force_open(name, by=actor)
         except UnknownBreakerError as error:
             raise Refused(NotFound(what="circuit breaker", key=(name or "")[:100])) from error
         _log.warning("circuit_breaker_forced_open", names=opened, actor=actor)
@@ -51,7 +51,7 @@ def breaker_routes(breakers: BreakerRegistry, authorise: Authorise) -> list[Rout
         actor = await authorise(request)
         name = request.query_params.get("name")
         try:
-            closed = breakers.reset(name)
+            closed = breakers.reset(name, by=actor)
         except UnknownBreakerError as error:
             raise Refused(NotFound(what="circuit breaker", key=(name or "")[:100])) from error
         _log.warning("circuit_breaker_reset", names=closed, actor=actor)

@@ -21,6 +21,7 @@ from infra.breaker import (
     BreakerRegistry,
     CircuitBreaker,
     CircuitBreakerConfig,
+    CircuitBreakerError,
     RequestTimeoutError,
 )
 from infra.clock import SYSTEM, Clock
@@ -51,6 +52,15 @@ class BudgetSpentError(TimeoutError):
         super().__init__(f"{service}: the request was not done within its {seconds:g} s")
         self.service = service
         self.seconds = seconds
+
+
+NO_ANSWER: tuple[type[Exception], ...] = (
+    httpx.TransportError,
+    CircuitBreakerError,
+    RequestTimeoutError,
+    BudgetSpentError,
+)
+"""What a request raises: for whoever goes on without an answer, whatever became of it."""
 
 
 class HttpClientWithCircuitBreaker:

@@ -1,7 +1,8 @@
 """The edge, seen from outside: contracts become requests, answers become the contracts' views.
 
 For the command line and for tests. It retries nothing and keeps nothing: whoever calls knows what a
-second attempt would mean.
+second attempt would mean. Its circuit breaker keeps whoever asks again and again from an edge that
+is away.
 """
 
 import json
@@ -19,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from contracts.errors import Problem
 from contracts.message import Command, Http, Query, result_of
+from infra.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError
 
 ResultT = TypeVar("ResultT")
 
@@ -30,8 +32,18 @@ ANSWER_TIMEOUT_SECONDS = 70.0
 """Longer than the longest wait that the edge grants."""
 UPLOAD_TIMEOUT_SECONDS = 60.0
 CONNECTIONS_MAX = 16
+WAITING_MAX = 1_000
+"""Requests under way or waiting for a connection; one more is refused."""
 QUIET_SECONDS_MAX = 60.0
 """Longer than the edge is ever silent on a live stream: it sends heartbeats."""
+SPARED = CircuitBreakerConfig(
+    # httpx bounds each step of a request; a large upload may take long as a whole.
+    request_timeout=None,
+    max_concurrent_requests=WAITING_MAX,
+    success_threshold=1,
+    # People watch: an edge that is back is seen at once.
+    recovery_timeout=1.0,
+)
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 """Of one event of a live stream: what is longer is no event."""
 
@@ -84,6 +96,7 @@ class EdgeClient:
             ),
             limits=httpx.Limits(max_connections=CONNECTIONS_MAX),
         )
+        self._breaker = CircuitBreaker("edge", SPARED)
 
     async def __aenter__(self) -> Self:
         """Open nothing yet."""
@@ -124,7 +137,8 @@ class EdgeClient:
         body = _body(http, values, files)
         response = await self._request(http.method, path, headers=headers, **body)
         location = response.headers.get("Location", path)
-        pending = http.status != HTTPStatus.ACCEPTED or location.startswith(OPERATIONS)
+        tells = http.status == HTTPStatus.ACCEPTED or http.accepted is not None
+        pending = not tells or location.startswith(OPERATIONS)
         if response.status_code == HTTPStatus.ACCEPTED and pending:
             raise EdgePendingError(location)
         adapter: TypeAdapter[ResultT] = TypeAdapter(result_of(type(message)))
@@ -163,8 +177,8 @@ class EdgeClient:
             "GET", path, params=dict(params), headers=headers, timeout=timeout
         )
         try:
-            response = await self._client.send(request, stream=True)
-        except httpx.HTTPError as error:
+            response = await self._breaker.call(self._client.send, request, stream=True)
+        except (httpx.HTTPError, CircuitBreakerError) as error:
             raise _unreachable(self.url, error) from error
         try:
             if response.status_code != HTTPStatus.OK:
@@ -176,8 +190,8 @@ class EdgeClient:
 
     async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401
         try:
-            response = await self._client.request(method, path, **options)
-        except httpx.HTTPError as error:
+            response = await self._breaker.call(self._client.request, method, path, **options)
+        except (httpx.HTTPError, CircuitBreakerError) as error:
             raise _unreachable(self.url, error) from error
         if not response.is_success:
             raise EdgeRefusedError(_problem(response))
@@ -223,7 +237,7 @@ class LiveStream:
         return LiveEvent(self.position or "", fields.get("event", "message"), "\n".join(data))
 
 
-def _unreachable(url: str, error: httpx.HTTPError) -> EdgeUnreachableError:
+def _unreachable(url: str, error: httpx.HTTPError | CircuitBreakerError) -> EdgeUnreachableError:
     return EdgeUnreachableError(
         f"the edge at {url} does not answer: {str(error) or type(error).__name__}"
     )
@@ -232,7 +246,7 @@ def _unreachable(url: str, error: httpx.HTTPError) -> EdgeUnreachableError:
 def _fill(http: Http, values: dict[str, Any]) -> str:
     """Give the path, taking what stands in it out of the values."""
     names = [name for _, name, _, _ in Formatter().parse(http.path) if name]
-    return API + http.path.format_map({n: quote(str(values.pop(n)), safe="") for n in names})
+    return http.paths(API)[0].format_map({n: quote(str(values.pop(n)), safe="") for n in names})
 
 
 def _body(
@@ -243,7 +257,10 @@ def _body(
         return {"data": fields, "files": dict(files)}
     if http.method in {"GET", "DELETE"}:
         return {"params": {n: _text(v) for n, v in values.items() if v is not None}}
-    return {"json": values}
+    if http.body is None:
+        return {"json": values}
+    params = {n: _text(v) for n, v in values.items() if n != http.body and v is not None}
+    return {"json": values[http.body], "params": params}
 
 
 def _text(value: Any) -> Any:  # noqa: ANN401 - JSON

@@ -81,6 +81,15 @@ async def claimed_actor(contract: Contract, request: Request) -> str:  # noqa: A
     Raises:
         Refused: the name is no 1 to 128 printable characters.
     """
+    return await claimed_operator(request)
+
+
+async def claimed_operator(request: Request) -> str:
+    """As `claimed_actor`, for what stands on a service's port and in no contract.
+
+    Raises:
+        Refused: as above.
+    """
     actor = request.headers.get("x-actor")
     if actor is None:
         return ANONYMOUS

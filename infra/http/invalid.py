@@ -86,12 +86,18 @@ def invalid_input(
     """Say what does not fit a model, beside what was found before.
 
     Of a top-level field in `found` nothing more is said: what pydantic sees there follows from it.
+    A model that hides its input has no value given back: any of them may be a secret.
     """
     errors = list(found)
     known = {field_error.field.partition(".")[0] for field_error in errors}
-    raw = error.errors(include_url=False)
+    raw = error.errors(include_url=False, include_input=not hides_input(model))
     errors += [_say(item, model) for item in raw if _path(item["loc"][:1]) not in known]
     return InvalidInput(count=len(errors), errors=errors[:ERRORS_MAX])
+
+
+def hides_input(model: type[BaseModel]) -> bool:
+    """Say whether what is wrong with a model is told without what was given."""
+    return model.model_config.get("hide_input_in_errors", False)
 
 
 def shorten(value: object) -> str:
@@ -110,7 +116,7 @@ def _say(item: Any, model: type[BaseModel]) -> FieldError:  # noqa: ANN401 - pyd
         problem, remedy = (said.format_map(item.get("ctx", {})) for said in _SAYS[kind])
     else:
         problem, remedy = str(item["msg"]), "See /openapi.json for what is accepted."
-    value = None if kind == "missing" else shorten(item["input"])
+    value = None if kind == "missing" or "input" not in item else shorten(item["input"])
     return FieldError(field=_path(loc) or "body", value=value, problem=problem, remedy=remedy)
 
 

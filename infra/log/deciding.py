@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from contracts.aggregate import Aggregate, Decide, Loaded, StateT, fold
+from contracts.aggregate import CAUSES_MAX, Aggregate, Decide, Loaded, StateT, fold
 from contracts.entry import Entry, hash_of
 from contracts.errors import Refusal
 from contracts.message import Event
@@ -31,6 +31,9 @@ class Change(Generic[StateT]):
     """Expected not to exist yet: decided without reading first, as compare-and-set will tell."""
     effects: Callable[[], Mapping[str, Any]] = dict
     """Asked after the decision: what else the entry records of it."""
+    result: Callable[[], StateT | None] | None = None
+    """Asked after the append, where the decision came to the state that its entry leads to: that
+    need not be folded once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,22 @@ class Append:
 
     def after(self, kept: Entry) -> Loaded[Any]:
         """Give the aggregate as it is after the entry."""
-        return fold(self.change.kind, self.before, kept)
+        if self.change.result is None:
+            return fold(self.change.kind, self.before, kept)
+        return follow(self.before, kept, self.change.result())
+
+
+def follow(before: Loaded[StateT], kept: Entry, state: StateT | None) -> Loaded[StateT]:
+    """Give an aggregate after one more entry, whose state is known; otherwise as `fold` does."""
+    return Loaded(
+        key=before.key,
+        state=state,
+        seq=kept.seq,
+        number=kept.number,
+        hash=kept.hash,
+        causes=(*before.causes[-(CAUSES_MAX - 1) :], kept.cause),
+        seqs=(*before.seqs[-(CAUSES_MAX - 1) :], kept.seq),
+    )
 
 
 class States:

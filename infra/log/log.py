@@ -116,6 +116,10 @@ class Log:
         """Read the whole log of an aggregate, oldest first."""
         return await self._loader.entries(kind, key)
 
+    async def entry(self, seq: int) -> Entry | None:
+        """Read one entry by its sequence; None where it is gone."""
+        return await self._loader.entry(seq)
+
     async def caused_by(
         self, kind: Aggregate[StateT], loaded: Loaded[StateT], cause: str
     ) -> Entry | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
 
+from infra.breaker import BreakerRegistry
 from infra.bus.bus import Bus
 from infra.bus.connection import Connection
 from infra.clock import SYSTEM, Clock
@@ -27,6 +28,9 @@ class Platform:
     bus: Bus
     log: Log
     store: Store
+    breakers: BreakerRegistry
+    """One for each dependency: every call that leaves the service, but for the bus, goes through
+    one."""
     clock: Clock = SYSTEM
     ids: Callable[[], UUID] = new_id
 
@@ -40,13 +44,18 @@ class Platform:
         """
         connection = await Connection.connect(common.nats_url, service)
         bus = Bus(connection, source=service, clock=clock)
+        # Here configuration comes in: what it says of breakers goes to `breakers.configure` and
+        # `breakers.switch`, now and at every change.
+        breakers = BreakerRegistry(service, clock=clock)
+        database = f"{common.mongo_database_prefix}_{service}"
         return cls(
             service=service,
             common=common,
             connection=connection,
             bus=bus,
             log=Log(connection, service, gathers=common.profile == "safe", clock=clock),
-            store=Store(common.mongo_url, f"{common.mongo_database_prefix}_{service}"),
+            store=Store(common.mongo_url, database, breakers=breakers),
+            breakers=breakers,
             clock=clock,
         )
 

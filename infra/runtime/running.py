@@ -7,24 +7,32 @@ fails is logged and started again: it never takes the service along.
 import asyncio
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
+from typing import Any
 
 import structlog
 
 from contracts import catalog, subjects
 from contracts.errors import Retryable
+from infra.breaker.collector import BreakerCollector
 from infra.bus.consumer import Consumers
 from infra.bus.control import Control
 from infra.bus.server import Server
 from infra.bus.streams import consumer
+from infra.config.live import LiveSettings
 from infra.http.app import App
 from infra.http.asking import Asking
 from infra.http.binding import routes
+from infra.http.breakers import breaker_routes
 from infra.http.guard import Guard
+from infra.http.headers import claimed_operator
 from infra.http.health import health_routes
 from infra.http.metrics import metrics_route
 from infra.http.operations import operations_route
 from infra.http.server import HttpServer
+from infra.runtime.announcing import Announcer
+from infra.runtime.live import Live
 from infra.runtime.service import Check, Service
+from infra.settings import instance_of
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +71,14 @@ class Running:
             for declared, handle in leased:
                 self._consumers.add(declared, handle, waits=True)
         self._control = Control(platform.connection, service.name, service.projections)
+        self._announcer = Announcer(
+            platform.connection,
+            platform.breakers,
+            instance=instance_of(platform.common, service.settings),
+            clock=platform.clock,
+            ids=platform.ids,
+        )
+        self._live: Live[Any] = service.live or Live.of(platform, service.settings, LiveSettings)
         self._tasks: list[asyncio.Task[None]] = []
         self._app = self._make_app()
         self.http = HttpServer(
@@ -89,7 +105,8 @@ class Running:
                 checks=self._checks(),
                 clock=service.platform.clock,
             ),
-            metrics_route(service.name),
+            metrics_route(service.name, [BreakerCollector(service.platform.breakers)]),
+            *breaker_routes(service.platform.breakers, claimed_operator),
         ]
         if own:
             everything.append(operations_route(bus.outcome))
@@ -124,12 +141,15 @@ class Running:
             PortTakenError: another process listens on the service's port.
         """
         service = self.service
+        await self._live.start()
+        self._spawn("follow configuration", self._live.client.run)
         for projector in service.projections:
             self._spawn(f"project {projector.name}", projector.run)
         for number, forwarder in enumerate(service.forwarders):
             self._spawn(f"forward {number}", forwarder.run)
         for name, task in service.tasks.items():
             self._spawn(name, task)
+        self._spawn("announce breakers", self._announcer.run)
         if service.projections:
             await self._control.start()
         await self._server.start()

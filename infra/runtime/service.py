@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from infra.bus.consumer import Handle
+from infra.bus.guard import Handle
 from infra.bus.handler import Handler
 from infra.bus.streams import Consumer
 from infra.http.routing import Route
 from infra.lease.leases import Leases
 from infra.log.forwarder import Forwarder
+from infra.runtime.live import Live
 from infra.runtime.platform import Platform
 from infra.settings import ServiceSettings
 from infra.store.projector import Projector
@@ -50,6 +51,8 @@ class Service:
     routes: Sequence[Route] = ()
     """HTTP beyond the bindings of its contracts."""
     checks: Mapping[str, Check] = field(default_factory=dict[str, Check])
+    live: Live[Any] | None = None
+    """What it can be told while it runs, where that is more than every service can be told."""
 
 
 Build = Callable[[SettingsT, Platform], Service]

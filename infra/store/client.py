@@ -1,31 +1,19 @@
-"""One service's database, reached through motor, speaking in this project's errors.
+"""One service's database, reached through motor, behind circuit breakers.
 
 A store that does not answer is no reason to stop: commands and reads by id go on, lists answer 503.
 Everything that waits here has a bound. What is written is decided elsewhere.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from motor.motor_asyncio import (
-    AsyncIOMotorClient,
-    AsyncIOMotorClientSession,
-    AsyncIOMotorCollection,
-    AsyncIOMotorDatabase,
-)
-from pymongo.errors import (
-    BulkWriteError,
-    CollectionInvalid,
-    ConnectionFailure,
-    ExecutionTimeout,
-    OperationFailure,
-    PyMongoError,
-    WTimeoutError,
-)
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 
-from contracts.errors import Conflict, Retryable
+from infra.breaker import BreakerRegistry
+from infra.store.errors import StoreUnavailable, reaching
+from infra.store.guarded import Document, Documents, Guards, Session
 
 SELECT_TIMEOUT_MS = 2_000
 CONNECT_TIMEOUT_MS = 2_000
@@ -38,46 +26,6 @@ POOL_MAX = 16
 PING_TIMEOUT_SECONDS = 1.5
 
 NAMESPACE_EXISTS = 48
-WRITE_CONFLICT = 112
-PASSING_CODES = frozenset({43, 175, 251, 11_600, 11_602})
-"""Cursor gone, plan killed, transaction unknown, shutting down, new primary: later it works."""
-
-Document = dict[str, Any]
-Collection = AsyncIOMotorCollection[Document]
-Session = AsyncIOMotorClientSession
-
-
-class StoreUnavailable(Retryable):
-    """The document store did not answer, or not in time."""
-
-
-@contextmanager
-def reaching(what: str) -> Generator[None]:
-    """Say the driver's errors in this project's words; a mistake of ours stays what it is.
-
-    Raises:
-        StoreUnavailable: the store did not answer while doing `what`.
-        Conflict: another writer was first.
-    """
-    try:
-        yield
-    except (ConnectionFailure, ExecutionTimeout, WTimeoutError) as error:
-        raise StoreUnavailable(f"{what}: {error}") from error
-    except PyMongoError as error:
-        codes = _codes(error)
-        if WRITE_CONFLICT in codes:
-            raise Conflict(f"{what}: another writer was first") from error
-        if codes & PASSING_CODES or error.has_error_label("TransientTransactionError"):
-            raise StoreUnavailable(f"{what}: {error}") from error
-        raise
-
-
-def _codes(error: PyMongoError) -> set[int]:
-    if isinstance(error, BulkWriteError):
-        return {int(failed["code"]) for failed in error.details.get("writeErrors", ())}
-    if isinstance(error, OperationFailure) and error.code is not None:
-        return {error.code}
-    return set()
 
 
 def options_for(url: str) -> dict[str, Any]:
@@ -103,10 +51,19 @@ def options_for(url: str) -> dict[str, Any]:
 class Store:
     """One service's database."""
 
-    def __init__(self, url: str, database: str) -> None:
-        """Prepare; the first use connects. See `options_for` for what the URL leaves open."""
+    def __init__(self, url: str, database: str, *, breakers: BreakerRegistry | None = None) -> None:
+        """Prepare; the first use connects. See `options_for` for what the URL leaves open.
+
+        Args:
+            url: of the store.
+            database: its name there.
+            breakers: of the service, where those of the store are seen and told; without them it
+                has its own.
+        """
         self._url = url
         self.database = database
+        self._guards = Guards.of(breakers or BreakerRegistry(database))
+        self._pinging: asyncio.Future[Any] | None = None
         self._client: AsyncIOMotorClient[Document] | None = None
         self._writing: set[asyncio.Future[None]] = set()
         self._dropping = asyncio.Lock()
@@ -128,9 +85,9 @@ class Store:
     def _database(self) -> AsyncIOMotorDatabase[Document]:
         return self._connected()[self.database]
 
-    def collection(self, name: str) -> Collection:
+    def documents(self, name: str) -> Documents:
         """Give a collection of this database."""
-        return self._database[name]
+        return Documents(self._database[name], self._guards)
 
     async def names(self, prefix: str) -> list[str]:
         """Name the collections that begin so.
@@ -139,7 +96,8 @@ class Store:
             StoreUnavailable: the store does not answer.
         """
         with reaching("the collections cannot be listed"):
-            return [n for n in await self._database.list_collection_names() if n.startswith(prefix)]
+            names = await self._guards.asking.call(self._database.list_collection_names)
+        return [name for name in names if name.startswith(prefix)]
 
     async def create(self, name: str) -> None:
         """Make a collection, where there is none.
@@ -149,7 +107,7 @@ class Store:
         """
         with reaching(f"collection {name} was not made"):
             try:
-                await self._database.create_collection(name)
+                await self._guards.writing.call(self._database.create_collection, name)
             except CollectionInvalid:
                 return
             except OperationFailure as error:
@@ -164,8 +122,13 @@ class Store:
             StoreUnavailable: the store did not answer; all of it may have been done, or none.
             Conflict: another writer was first; nothing was done.
         """
+        with reaching(f"{self.database} was not written"):
+            await self._guards.writing.call(self._finish, work)
+
+    async def _finish(self, work: Callable[[Session], Awaitable[None]]) -> None:
+        """Let nothing end a transaction in the middle, also not the breaker's time."""
         async with self._dropping:
-            doing = asyncio.ensure_future(self._together(work))
+            doing = asyncio.ensure_future(self._transact(work))
             self._writing.add(doing)
             doing.add_done_callback(self._writing.discard)
         try:
@@ -175,23 +138,30 @@ class Store:
             await asyncio.wait({doing}, timeout=SOCKET_TIMEOUT_MS / 1_000)
             raise
 
-    async def _together(self, work: Callable[[Session], Awaitable[None]]) -> None:
-        with reaching(f"{self.database} was not written"):
-            async with (
-                await self._connected().start_session() as session,
-                session.start_transaction(),
-            ):
-                await work(session)
+    async def _transact(self, work: Callable[[Session], Awaitable[None]]) -> None:
+        async with (
+            await self._connected().start_session() as session,
+            session.start_transaction(),
+        ):
+            await work(session)
 
     async def ping(self) -> None:
         """Return where the store answers.
 
+        Past the breakers, which it tells nothing: readiness asks as often as somebody likes, and
+        would take the trial calls of a store that recovers. One ping at a time is under way,
+        however many ask, so that a store that hangs does not gather them.
+
         Raises:
             StoreUnavailable: it does not.
         """
+        if self._pinging is None or self._pinging.done():
+            self._pinging = asyncio.ensure_future(self._connected().admin.command("ping"))
+            # Whoever asked may be gone by the time it fails.
+            self._pinging.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             async with asyncio.timeout(PING_TIMEOUT_SECONDS):
-                await self._connected().admin.command("ping")
+                await asyncio.shield(self._pinging)
         except (PyMongoError, TimeoutError) as error:
             raise StoreUnavailable(f"the document store does not answer: {error}") from error
 
@@ -208,7 +178,7 @@ class Store:
             if self._writing:
                 await asyncio.wait(self._writing)
             with reaching(f"{self.database} was not dropped"):
-                await self._connected().drop_database(self.database)
+                await self._guards.writing.call(self._connected().drop_database, self.database)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -13,7 +13,9 @@ from pymongo import DeleteOne, ReplaceOne
 
 from infra.ids import new_id
 from infra.store.census import Census, Staged, Standing
-from infra.store.client import Collection, Document, Session, Store, StoreUnavailable, reaching
+from infra.store.client import Store
+from infra.store.errors import StoreUnavailable, reaching
+from infra.store.guarded import Document, Documents, Session
 from infra.store.pointer import (
     Displaced,
     Pointer,
@@ -92,12 +94,12 @@ class Generation:
     async def _load(self) -> None:
         """Read the census and where documents stand; what does not fit together is begun anew."""
         with reaching(f"the census of {self._model.name} cannot be read"):
-            async for block in self._blocks.find():
+            async for block in self._blocks.read():
                 self._census.blocks[block["_id"]] = read_block(block)
             living = self._census.living()
             self._knows_all = living <= REMEMBERED_MAX
             if self._knows_all:
-                async for document in self._documents.find({}, self._looked_at):
+                async for document in self._documents.read({}, self._looked_at):
                     if isinstance(document.get(ORDER), int):
                         self._remember(document["_id"], self._standing(document))
         if self._knows_all and len(self._known) != living:
@@ -121,12 +123,12 @@ class Generation:
         self._known.clear()
 
     @property
-    def _documents(self) -> Collection:
-        return self._store.collection(self._model.collection(self.pointer.generation))
+    def _documents(self) -> Documents:
+        return self._store.documents(self._model.collection(self.pointer.generation))
 
     @property
-    def _blocks(self) -> Collection:
-        return self._store.collection(self._model.blocks(self.pointer.generation))
+    def _blocks(self) -> Documents:
+        return self._store.documents(self._model.blocks(self.pointer.generation))
 
     async def check(self) -> None:
         """Return where the store shows what this writer wrote last.
@@ -169,7 +171,7 @@ class Generation:
             Displaced, StoreUnavailable, Conflict: as `write`.
         """
         with reaching(f"document {put.id} of {self._model.name} cannot be read"):
-            present = await self._documents.find_one({"_id": put.id})
+            present = await self._documents.read_one({"_id": put.id})
         if present != seen:
             return False
         places = {put.order}
@@ -194,7 +196,7 @@ class Generation:
         if not self._knows_all:
             with reaching(f"documents of {self._model.name} cannot be read"):
                 asked = {ORDER: block.condition()}
-                async for document in self._documents.find(asked, self._looked_at):
+                async for document in self._documents.read(asked, self._looked_at):
                     found[document["_id"]] = self._standing(document)
         found.update(self._known)
         found.pop(without, None)
@@ -208,9 +210,9 @@ class Generation:
         async def work(session: Session) -> None:
             await move_pointer(self._store, self.pointer, after, session=session)
             if documents := _document_requests(staged):
-                await self._documents.bulk_write(documents, ordered=True, session=session)
+                await self._documents.write(documents, session=session)
             if blocks := _block_requests(staged):
-                await self._blocks.bulk_write(blocks, ordered=True, session=session)
+                await self._blocks.write(blocks, session=session)
 
         await self._store.together(work)
         self.pointer = after
@@ -226,7 +228,8 @@ class Generation:
             return known
         unknown = [one for one in ids if one not in known]
         with reaching(f"documents of {self._model.name} cannot be read"):
-            async for document in self._documents.find({"_id": {"$in": unknown}}, self._looked_at):
+            asked = {"_id": {"$in": unknown}}
+            async for document in self._documents.read(asked, self._looked_at):
                 if isinstance(document.get(ORDER), int):
                     known[document["_id"]] = self._standing(document)
         return known
@@ -257,7 +260,7 @@ async def _prepare(store: Store, model: ReadModel, generation: int) -> None:
     await store.create(model.collection(generation))
     with reaching(f"the indexes of {model.name} were not made"):
         for keys in model.indexes():
-            await store.collection(model.collection(generation)).create_index(keys)
+            await store.documents(model.collection(generation)).make_index(keys)
 
 
 def _document_requests(staged: Staged) -> Requests:

@@ -12,7 +12,9 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from infra.store.census import Facet, facet_from
-from infra.store.client import Document, Session, Store, reaching
+from infra.store.client import Store
+from infra.store.errors import reaching
+from infra.store.guarded import Document, Session
 from infra.store.read_model import Marks, ReadModel
 from infra.store.wanted import LOWEST
 
@@ -67,7 +69,7 @@ async def read_pointer(store: Store, pointer_id: str) -> Pointer | None:
         StoreUnavailable: the store does not answer.
     """
     with reaching(f"the position of {pointer_id} cannot be read"):
-        found = await store.collection(POINTERS).find_one({"_id": pointer_id})
+        found = await store.documents(POINTERS).read_one({"_id": pointer_id})
     if found is None:
         return None
     return Pointer(
@@ -93,7 +95,7 @@ async def make_pointer(store: Store, pointer: Pointer) -> None:
     """
     with reaching(f"{pointer.id} was not begun"):
         try:
-            await store.collection(POINTERS).insert_one(pointer.document())
+            await store.documents(POINTERS).insert(pointer.document())
         except DuplicateKeyError:
             return
 
@@ -108,10 +110,10 @@ async def move_pointer(
         StoreUnavailable, Conflict: as `Store.together`.
     """
     with reaching(f"the position of {before.id} was not moved"):
-        moved = await store.collection(POINTERS).replace_one(
+        moved = await store.documents(POINTERS).replace(
             before.position(), after.document(), session=session
         )
-    if moved.matched_count != 1:
+    if moved != 1:
         raise Displaced(before.id)
 
 
@@ -122,8 +124,8 @@ async def drop_pointer(store: Store, which: Document, *, session: Session | None
         StoreUnavailable, Conflict: as `Store.together`.
     """
     with reaching(f"the position of {which['_id']} was not deleted"):
-        deleted = await store.collection(POINTERS).delete_one(which, session=session)
-    return deleted.deleted_count == 1
+        deleted = await store.documents(POINTERS).delete(which, session=session)
+    return deleted == 1
 
 
 async def next_generation(store: Store, model: ReadModel) -> int:

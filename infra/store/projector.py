@@ -22,8 +22,10 @@ from tenacity import (
 from contracts.errors import Conflict, Refused, Retryable, Unavailable
 from infra.clock import SYSTEM, Clock
 from infra.store.arriving import ITEMS_MAX, Arrived, follow_all
-from infra.store.client import Document, Store, StoreUnavailable
+from infra.store.client import Store
+from infra.store.errors import StoreUnavailable
 from infra.store.generation import Generation
+from infra.store.guarded import Document
 from infra.store.pointer import Displaced, next_generation, read_pointer
 from infra.store.read_model import Marks, Put, ReadModel, newest_of_each
 from infra.store.rebuild import Progress, level, swap, tidy

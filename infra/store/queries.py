@@ -12,8 +12,10 @@ from typing import Any, Generic
 
 from contracts.errors import Refused, Retryable, Unavailable
 from infra.store.census import FACETS_MAX, Block, Stretch, codes_of, find, stretches
-from infra.store.client import Collection, Document, Store, reaching
+from infra.store.client import Store
+from infra.store.errors import StoreSpared, reaching
 from infra.store.generation import read_block
+from infra.store.guarded import Document, Documents
 from infra.store.pointer import Pointer, read_pointer
 from infra.store.projector import WAIT_FOR_SECONDS, ItemT, Projector
 from infra.store.read_model import ORDER, VIEW
@@ -93,7 +95,7 @@ class Reader(Generic[ItemT]):
         """
         pointer = await self._shown()
         with self._answering():
-            return pointer, await self._documents(pointer).find_one({"_id": document_id})
+            return pointer, await self._documents(pointer).read_one({"_id": document_id})
 
     def _asked(self, filters: Filters) -> dict[str, Any]:
         asked = {name: value for name, value in filters.items() if value is not None}
@@ -109,7 +111,7 @@ class Reader(Generic[ItemT]):
         """
         pointer = await self._shown(min_seq)
         with self._answering():
-            found = await self._documents(pointer).find_one({"_id": document_id}, {VIEW: 1})
+            found = await self._documents(pointer).read_one({"_id": document_id}, {VIEW: 1})
         return found[VIEW] if found else None
 
     async def _shown(self, min_seq: int = 0, part: int = 0) -> Pointer:
@@ -130,6 +132,8 @@ class Reader(Generic[ItemT]):
         try:
             with reaching(f"{self._model.name} cannot be read"):
                 yield
+        except StoreSpared as spared:
+            raise Refused(spared.refused.refusal("The document store")) from None
         except Retryable:
             raise Refused(Unavailable(what="The document store")) from None
 
@@ -138,8 +142,7 @@ class Reader(Generic[ItemT]):
     async def _by_census(
         self, pointer: Pointer, asked: Filters, window: tuple[int, int], orders: Span
     ) -> tuple[list[View], int]:
-        collection = self._store.collection(self._model.blocks(pointer.generation))
-        blocks = {b["_id"]: read_block(b) for b in await collection.find().to_list(BLOCKS_MAX)}
+        blocks = await self._blocks(pointer)
         seen = stretches(blocks, codes_of(self._model, pointer.facets, asked))
         if orders != EVERYWHERE:
             seen = await self._cut(pointer, asked, seen, orders)
@@ -150,6 +153,16 @@ class Reader(Generic[ItemT]):
         for stretch in found.stretches:
             views += await self._read(pointer, asked, key, stretch)
         return views[found.skip : found.skip + take], sum(one.matching for one in seen)
+
+    async def _blocks(self, pointer: Pointer) -> dict[int, Block]:
+        found: dict[int, Block] = {}
+        stored = self._store.documents(self._model.blocks(pointer.generation)).read()
+        async with aclosing(stored):
+            async for block in stored:
+                found[block["_id"]] = read_block(block)
+                if len(found) == BLOCKS_MAX:
+                    break
+        return found
 
     async def _cut(
         self, pointer: Pointer, asked: Filters, seen: Sequence[Stretch], orders: Span
@@ -188,8 +201,8 @@ class Reader(Generic[ItemT]):
         below = HIGHEST if stretch.below is None else stretch.below
         query[ORDER] = Span(stretch.low, below).condition()
         shown = {VIEW: 1, **dict.fromkeys(asked, 1)}
-        found = await self._documents(pointer).find(query, shown).sort(NEWEST_FIRST).to_list(None)
-        return [document[VIEW] for document in found if _matches(document, asked)]
+        found = self._documents(pointer).read(query, shown, newest_first=NEWEST_FIRST)
+        return [document[VIEW] async for document in found if _matches(document, asked)]
 
     # By walking what has a value
 
@@ -200,9 +213,8 @@ class Reader(Generic[ItemT]):
         ids = [one async for one in self._walk(pointer, asked, orders)]
         skip, take = window
         on_page = ids[skip : skip + take]
-        documents = self._documents(pointer)
-        found = await documents.find({"_id": {"$in": on_page}}, {VIEW: 1}).to_list(None)
-        views = {document["_id"]: document[VIEW] for document in found}
+        found = self._documents(pointer).read({"_id": {"$in": on_page}}, {VIEW: 1})
+        views = {document["_id"]: document[VIEW] async for document in found}
         return [views[one] for one in on_page if one in views], len(ids)
 
     async def _walk(self, pointer: Pointer, asked: Filters, orders: Span) -> AsyncGenerator[str]:
@@ -212,10 +224,11 @@ class Reader(Generic[ItemT]):
         if key is None or orders != EVERYWHERE:
             query[ORDER] = orders.condition()
         shown = {"_id": 1, **dict.fromkeys(asked, 1)}
-        cursor = self._documents(pointer).find(query, shown).sort(NEWEST_FIRST)
-        async for document in cursor:
-            if _matches(document, asked):
-                yield document["_id"]
+        found = self._documents(pointer).read(query, shown, newest_first=NEWEST_FIRST)
+        async with aclosing(found):
+            async for document in found:
+                if _matches(document, asked):
+                    yield document["_id"]
 
     def _leading(self, asked: Filters) -> str | None:
         """Choose the field to walk by: one with many values first, a range last."""
@@ -225,8 +238,8 @@ class Reader(Generic[ItemT]):
 
         return min((name for name in self._model.ask_by if name in asked), key=rank, default=None)
 
-    def _documents(self, pointer: Pointer) -> Collection:
-        return self._store.collection(self._model.collection(pointer.generation))
+    def _documents(self, pointer: Pointer) -> Documents:
+        return self._store.documents(self._model.collection(pointer.generation))
 
 
 def _leads(wanted: object) -> bool:

@@ -10,7 +10,9 @@ from dataclasses import replace
 import structlog
 
 from contracts.errors import Conflict
-from infra.store.client import Session, Store, StoreUnavailable, reaching
+from infra.store.client import Store
+from infra.store.errors import StoreUnavailable, reaching
+from infra.store.guarded import Session
 from infra.store.pointer import (
     Displaced,
     Pointer,
@@ -79,6 +81,6 @@ async def tidy(store: Store, model: ReadModel, keep: Collection[int | None]) -> 
         # The pointer first: a writer of this generation, if there is one, can do no more.
         await drop_pointer(store, {"_id": model.collection(generation)})
         with reaching(f"generation {generation} of {model.name} was not deleted"):
-            await store.collection(model.blocks(generation)).drop()
-            await store.collection(model.collection(generation)).drop()
+            await store.documents(model.blocks(generation)).drop()
+            await store.documents(model.collection(generation)).drop()
         log.info("read_model.tidied", read_model=model.name, generation=generation)

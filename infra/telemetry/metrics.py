@@ -5,7 +5,7 @@ own series and those of the process. Labels are bound once, where a handler is s
 child by its labels costs more than counting. Nothing here is kept or sent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
@@ -64,6 +64,30 @@ class Family:
 
 
 FAMILIES = (
+    Family(
+        "tracseq_config_version",
+        "gauge",
+        ("service",),
+        "Release of its configuration that a program runs; 0 is its own defaults.",
+    ),
+    Family(
+        "tracseq_config_refused_total",
+        "counter",
+        ("service",),
+        "Releases that a program could not take; the one before stayed in force.",
+    ),
+    Family(
+        "tracseq_config_source",
+        "gauge",
+        ("service", "source"),
+        "Where its configuration came from: 1 for bus, http, file or defaults, 0 for the others.",
+    ),
+    Family(
+        "tracseq_config_seen_timestamp_seconds",
+        "gauge",
+        ("service",),
+        "When its configuration was last known to be the newest, as Unix time; 0 for never.",
+    ),
     Family(
         "tracseq_messages_total",
         "counter",
@@ -274,25 +298,27 @@ def value(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
-def exposition(service: str, accept: str = "") -> tuple[bytes, str]:
+def exposition(service: str, accept: str = "", own: Iterable[Collector] = ()) -> tuple[bytes, str]:
     """Write what a service shows at `/metrics`: its own series and those of its process.
 
     Args:
         service: whose series are wanted, since the services of one process share the registry.
         accept: the request's `Accept`; OpenMetrics, with exemplars, only where it is asked for.
+        own: what counts for this service alone, and is in no registry.
 
     Returns:
         The body, and its content type.
     """
     encode, content_type = choose_encoder(accept)
-    return encode(_View(service)), content_type
+    return encode(_View(service, own)), content_type
 
 
 class _View(Collector):
     """The part of the registry that one service shows."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, own: Iterable[Collector]) -> None:
         self._service = service
+        self._own = own
 
     def collect(self) -> Iterator[Metric]:
         """Give the families, without the series of other services."""
@@ -305,6 +331,8 @@ class _View(Collector):
             ]
             if metric.samples:
                 yield metric
+        for collector in self._own:
+            yield from collector.collect()
 
 
 def _family(kind: type[MetricT], name: str) -> MetricT:

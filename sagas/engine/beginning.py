@@ -51,7 +51,10 @@ def begin(definition: Definition, given: Start) -> Draft:
         state = evolve(state, event, given)
     if state is None:
         raise AssertionError("a saga that has started has a state")
-    return Draft(definition, given, state, events=events, timers=[timer] if timer else [])
+    draft = Draft(definition, given, state)
+    draft.events += events
+    draft.timers += [timer] if timer else []
+    return draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class _Beginning:
 
 
 def _attributes(definition: Definition, given: Start) -> dict[str, str]:
-    known = _Beginning(given.saga_id, given.message)
+    known = _Beginning(given.saga_id, dict(given.message))
     found = ((name, evaluate(fill, known)) for name, fill in definition.attributes.items())
     return {name: str(value) for name, value in found if value is not MISSING and value is not None}
 

@@ -7,10 +7,11 @@ written stands in `writing.py`, whether it can work in `validate.py`, and what a
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -18,7 +19,7 @@ from pydantic import BaseModel
 from contracts.message import Command
 from contracts.types import Text, Value
 from sagas.engine.conditions import Condition
-from sagas.engine.mapping import Fill, describe
+from sagas.engine.mapping import Fill, Known, data_reader, describe
 
 CommandType = type[Command[Any]]
 
@@ -105,7 +106,7 @@ class Place:
     line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """One line of a definition: it asks a participant, waits for a signal, or begins a saga."""
 
@@ -137,8 +138,27 @@ class Step:
     undo_fills: Mapping[str, Fill] = field(default_factory=dict[str, Fill])
     probe_fills: Mapping[str, Fill] = field(default_factory=dict[str, Fill])
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made of the fields: it is code, and made anew by another process."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+    @cached_property
+    def ask_data(self) -> Callable[[Known], dict[str, Any]]:
+        """What makes the data of the command."""
+        return data_reader(self.ask_fills)
+
+    @cached_property
+    def undo_data(self) -> Callable[[Known], dict[str, Any]]:
+        """What makes the data of its undo."""
+        return data_reader(self.undo_fills)
+
+    @cached_property
+    def probe_data(self) -> Callable[[Known], dict[str, Any]]:
+        """What makes the data of the question what became of it."""
+        return data_reader(self.probe_fills)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Definition:
     """One version of one type of saga."""
 
@@ -158,18 +178,20 @@ class Definition:
     parallels: frozenset[int] = field(compare=False, default=frozenset())
     """Which stages were written as `parallel`, counted from 0."""
 
-    @property
+    @cached_property
     def steps(self) -> tuple[Step, ...]:
         """Every step, in order."""
         return tuple(step for stage in self.stages for step in stage)
 
-    @property
+    @cached_property
     def pivot(self) -> Step | None:
         """The point of no return, where it has one."""
         return next((step for step in self.steps if step.kind is StepKind.PIVOT), None)
 
     def known_as(self, version: int, recorded_hash: str) -> "Definition":
         """Give this table under another name: replay compares what it does, not what it is."""
+        if (version, recorded_hash) == (self.version, self.hash):
+            return self
         return replace(self, version=version, hash=recorded_hash)
 
 

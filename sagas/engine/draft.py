@@ -4,8 +4,7 @@ Which of these is done, and when, is the machine's to decide; nothing branches o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -47,60 +46,53 @@ from sagas.engine.decision import (
 )
 from sagas.engine.definition import CommandType, Definition, Step
 from sagas.engine.family import answer_to_parent, child_id
-from sagas.engine.mapping import evaluate_all, evaluate_names
-from sagas.engine.state import SagaState, StepState, evolve
+from sagas.engine.making import unchecked
+from sagas.engine.mapping import evaluate_names
+from sagas.engine.state import SagaState, happen, opened
+from sagas.engine.step_state import StepState
 
 SAGA_TIMER: Final = ""
 """The step that the timer of the whole saga belongs to."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepAsking:
-    """How a participant is asked."""
+# What every transition of a healthy saga says.
+_asked = unchecked(StepAsked)
+_answered = unchecked(StepAnswered)
+_postponed = unchecked(StepPostponed)
+_step_ended = unchecked(TransactionStepEnded)
+_compensating = unchecked(TransactionCompensating)
+_ended = unchecked(TransactionEnded)
 
-    command_id: UUID
-    attempt: int
-    undo: bool = False
-    probe: bool = False
 
-
-@dataclass(slots=True)
 class Draft:
     """A transition in the making."""
 
-    definition: Definition
-    input: Input
-    state: SagaState
-    """What the events so far lead to."""
-    events: list[Event] = field(default_factory=list[Event])
-    commands: list[StepCommand] = field(default_factory=list[StepCommand])
-    timers: list[Timer] = field(default_factory=list[Timer])
-    replies: list[ParentReply] = field(default_factory=list[ParentReply])
+    __slots__ = (
+        "at",
+        "commands",
+        "definition",
+        "events",
+        "input",
+        "replies",
+        "saga_id",
+        "state",
+        "timers",
+    )
 
-    @property
-    def at(self) -> datetime:
+    def __init__(self, definition: Definition, given: Input, before: SagaState) -> None:
+        """Begin with the state that the input met; it stays as it is."""
+        self.definition = definition
+        self.input = given
+        self.at = given.at
         """When the input came."""
-        return self.input.at
-
-    @property
-    def cause(self) -> str:
-        """What the input's id is."""
-        return self.input.cause
-
-    @property
-    def actor(self) -> str:
-        """On whose behalf the saga runs."""
-        return self.state.actor
-
-    @property
-    def correlation(self) -> str:
-        """What the saga belongs to."""
-        return self.state.correlation
-
-    @property
-    def saga_id(self) -> TransactionId:
+        self.saga_id = TransactionId(before.saga_id)
         """Which saga it is."""
-        return TransactionId(self.state.saga_id)
+        self.state = opened(before, at=given.at, cause=given.cause)
+        """What the events so far lead to."""
+        self.events: list[Event] = []
+        self.commands: list[StepCommand] = []
+        self.timers: list[Timer] = []
+        self.replies: list[ParentReply] = []
 
     def step(self, name: str) -> StepState:
         """Say where a step stands."""
@@ -132,7 +124,7 @@ class Draft:
         if step.awaited is not None:
             self.listen(step)
             return
-        stands = self.step(step.name)
+        stands = self.state.steps[step.name]
         going_on = stands.status is (StepStatus.UNDOING if undo else StepStatus.ASKED) and not anew
         number = len(stands.undone_by if undo else stands.asked) + 1
         unanswered = going_on or stands.status is StepStatus.STUCK
@@ -143,51 +135,55 @@ class Draft:
         if undo and step.saga is not None:
             data: Mapping[str, Any] = {"transaction_id": str(child_id(stands.asked[-1]))}
         else:
-            data = evaluate_all(step.undo_fills if undo else step.ask_fills, self.state)
+            data = step.undo_data(self.state) if undo else step.ask_data(self.state)
         command = step.undo if undo else step.ask
-        asking = StepAsking(command_id=command_id, attempt=attempt, undo=undo)
-        self._send(step, command, data, asking)
+        self._send(step, command, data=data, command_id=command_id, attempt=attempt, undo=undo)
 
     def probe(self, step: Step) -> None:
         """Ask what became of a step that nobody answered."""
         number = self.step(step.name).probes + 1
         command_id = derive_id(self.saga_id, step.name, "probe", number)
         attempt = self.step(step.name).attempts
-        data = evaluate_all(step.probe_fills, self.state)
-        asking = StepAsking(command_id=command_id, attempt=attempt, probe=True)
-        self._send(step, step.probe, data, asking)
+        data = step.probe_data(self.state)
+        self._send(step, step.probe, data=data, command_id=command_id, attempt=attempt, probe=True)
 
     def _send(
         self,
         step: Step,
         command: CommandType | None,
+        *,
         data: Mapping[str, Any],
-        asking: StepAsking,
+        command_id: UUID,
+        attempt: int,
+        undo: bool = False,
+        probe: bool = False,
     ) -> None:
         if command is None:
             raise AssertionError(f"step {step.name} has no such command, and it is asked for it")
         timer = self._arm(step, step.within)
+        deadline = timer.due_at
         self._emit(
-            StepAsked(
+            _asked(
                 transaction_id=self.saga_id,
                 step=step.name,
-                undo=asking.undo,
-                command_id=asking.command_id,
-                attempt=asking.attempt,
+                undo=undo,
+                command_id=command_id,
+                attempt=attempt,
                 timer=timer.name,
-                deadline=timer.due_at,
-                probe=asking.probe,
+                deadline=_utc(deadline),
+                probe=probe,
             )
         )
+        contract = command.contract
         self.commands.append(
             StepCommand(
                 step=step.name,
-                undo=asking.undo,
-                command_id=asking.command_id,
-                type=command.contract.type,
-                version=command.contract.version,
+                undo=undo,
+                command_id=command_id,
+                type=contract.type,
+                version=contract.version,
                 data=data,
-                deadline=timer.due_at,
+                deadline=deadline,
             )
         )
 
@@ -225,20 +221,20 @@ class Draft:
         """Ask again after a pause."""
         timer = self._arm(step, pause)
         self._emit(
-            StepPostponed(
+            _postponed(
                 transaction_id=self.saga_id,
                 step=step.name,
                 undo=undo,
                 detail=detail,
                 timer=timer.name,
-                until=timer.due_at,
+                until=_utc(timer.due_at),
             )
         )
 
     def answered(self, given: Replied, *, undo: bool) -> None:
         """Record an answer as it came."""
         self._emit(
-            StepAnswered(
+            _answered(
                 transaction_id=self.saga_id,
                 step=given.step,
                 undo=undo,
@@ -252,7 +248,7 @@ class Draft:
         """Record what a person says that a step would have answered."""
         asked = self.step(step.name).asked
         self._emit(
-            StepAnswered(
+            _answered(
                 transaction_id=self.saga_id,
                 step=step.name,
                 undo=False,
@@ -264,12 +260,13 @@ class Draft:
     def end_step(self, step: Step, status: StepStatus, detail: str | None = None) -> None:
         """Say that nothing more is awaited of a step."""
         self._emit(
-            TransactionStepEnded(
+            _step_ended(
                 transaction_id=self.saga_id,
                 saga_type=self.definition.saga_type,
                 step=step.name,
                 status=status,
-                detail=detail,
+                # It may quote what a person wrote.
+                detail=None if detail is None else detail.strip(),
             )
         )
 
@@ -278,7 +275,7 @@ class Draft:
     def turn_back(self, failure: Failure, *, cancelled: bool = False) -> None:
         """Say that the saga goes back from here, and why."""
         self._emit(
-            TransactionCompensating(
+            _compensating(
                 transaction_id=self.saga_id,
                 saga_type=self.definition.saga_type,
                 failure=failure,
@@ -289,7 +286,7 @@ class Draft:
     def end(self, status: EndStatus, failure: Failure | None = None) -> None:
         """Say that the saga has ended; a saga that is a step of another answers it."""
         self._emit(
-            TransactionEnded(
+            _ended(
                 transaction_id=self.saga_id,
                 saga_type=self.definition.saga_type,
                 status=status,
@@ -388,11 +385,15 @@ class Draft:
         return Timer(name=name, due_at=self.at + max(due_at - paused_at, timedelta(0)))
 
     def _arm(self, step: Step, wait: timedelta) -> Timer:
-        number = self.step(step.name).timers + 1
+        number = self.state.steps[step.name].timers + 1
         timer = Timer(name=f"{step.name}.{number}", due_at=self.at + wait)
         self.timers.append(timer)
         return timer
 
     def _emit(self, event: Event) -> None:
         self.events.append(event)
-        self.state = evolve(self.state, event, self) or self.state
+        self.state = happen(self.state, event, self.at)
+
+
+def _utc(at: datetime) -> datetime:
+    return at if at.tzinfo is UTC else at.astimezone(UTC)

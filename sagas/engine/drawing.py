@@ -10,7 +10,7 @@ from typing import Final
 
 from contracts.transaction import StepStatus
 from sagas.engine.definition import Definition, Step, StepKind
-from sagas.engine.state import StepState
+from sagas.engine.step_state import StepState
 
 MINUTE: Final = 60.0
 HOUR: Final = 3_600.0

@@ -17,7 +17,7 @@ from sagas.engine import orders
 from sagas.engine.decision import failure_of
 from sagas.engine.definition import Retry, Step, StepKind
 from sagas.engine.draft import Draft
-from sagas.engine.state import StepState
+from sagas.engine.step_state import StepState
 from sagas.engine.ways import go_back, settle
 
 UNWELL_STATUS: Final = 500

@@ -144,9 +144,9 @@ def _on_reply(definition: Definition, state: SagaState, given: Replied) -> Trans
     stands = state.steps.get(given.step)
     if step is None or stands is None:
         return Ignored(why=Why.UNKNOWN, detail=f"the saga has no step {given.step!r}")
-    if given.command_id == stands.probe_id:
+    if stands.probe_id is not None and given.command_id == stands.probe_id:
         return _on_probed(definition, state, given, step)
-    if given.command_id not in stands.asked + stands.undone_by:
+    if given.command_id not in stands.asked and given.command_id not in stands.undone_by:
         # An answer to an earlier probe cannot be told from one to nothing: it harms as little.
         why = Why.STALE if stands.probes else Why.UNKNOWN
         detail = f"step {step.name} does not wait for command {given.command_id}"

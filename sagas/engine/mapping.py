@@ -5,7 +5,7 @@ A reference can be described (for the definition's hash), checked (by the valida
 """
 
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol, cast
@@ -124,32 +124,47 @@ MISSING: Final = Missing()
 """What a reference evaluates to where the value is not there."""
 
 
-def evaluate(fill: Fill, known: Known) -> Any:  # noqa: ANN401 - any JSON value
-    """Give the JSON value, or `MISSING`."""
+Reader = Callable[[Known], Any]
+"""What gives the JSON value of a fill, or `MISSING`."""
+
+
+def reader(fill: Fill) -> Reader:
+    """Make, once, what reads the value of a fill whenever it is wanted."""
     match fill:
         case Ref():
-            return _read(fill, known)
+            return _reader_of(fill)
         case Const():
-            return fill.value
+            return lambda _: fill.value
         case Text():
-            values = [_read(ref, known) for ref in fill.refs]
-            return MISSING if any(v is MISSING for v in values) else fill.template.format(*values)
+            return _writer(fill.template, [_reader_of(ref) for ref in fill.refs])
         case Group():
-            members = ((name, evaluate(member, known)) for name, member in fill.members)
-            return {name: value for name, value in members if value is not MISSING}
+            return data_reader(dict(fill.members))
         case FirstOf():
-            found = (evaluate(one, known) for one in fill.fills)
-            return next((value for value in found if value is not MISSING), MISSING)
+            return _first([reader(one) for one in fill.fills])
 
 
-def evaluate_all(fills: Mapping[str, Fill], known: Known) -> dict[str, Any]:
-    """Make the data of a command; a field whose value is missing is left out.
+def evaluate(fill: Fill, known: Known) -> Any:  # noqa: ANN401 - any JSON value
+    """Give the JSON value, or `MISSING`."""
+    return reader(fill)(known)
+
+
+def data_reader(fills: Mapping[str, Fill]) -> Callable[[Known], dict[str, Any]]:
+    """Make what makes the data of a command; a field whose value is missing is left out.
 
     The participant then refuses the command and names the field, which the saga handles as any
     other refusal: a contract broken by one service never stops the machine.
     """
-    values = ((name, evaluate(fill, known)) for name, fill in fills.items())
-    return {name: value for name, value in values if value is not MISSING}
+    readers = tuple((name, reader(fill)) for name, fill in fills.items())
+
+    def read(known: Known) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for name, one in readers:
+            value = one(known)
+            if value is not MISSING:
+                data[name] = value
+        return data
+
+    return read
 
 
 def evaluate_names(fill: Fill, known: Known) -> list[str]:
@@ -192,12 +207,42 @@ def describe(fill: Fill) -> Any:  # noqa: ANN401 - any JSON value
             return {"first_of": [describe(one) for one in fill.fills]}
 
 
-def _read(ref: Ref, known: Known) -> Any:  # noqa: ANN401 - any JSON value
-    if ref.origin is Origin.SAGA:
-        return str(known.saga_id)
-    value: Any = known.message if ref.origin is Origin.START else known.output(ref.step)
-    for name in ref.path:
-        if not isinstance(value, Mapping) or name not in value:
+def _reader_of(ref: Ref) -> Reader:
+    step, path = ref.step, ref.path
+    match ref.origin:
+        case Origin.SAGA:
+            return lambda known: str(known.saga_id)
+        case Origin.START if len(path) == 1:
+            (name,) = path
+            return lambda known: known.message.get(name, MISSING)
+        case Origin.START:
+            return lambda known: _follow(known.message, path)
+        case Origin.STEP:
+            return lambda known: _follow(known.output(step), path)
+
+
+def _follow(value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - any JSON value
+    for name in path:
+        if not isinstance(value, dict):
             return MISSING
-        value = cast("Mapping[str, Any]", value)[name]
+        value = cast("dict[str, Any]", value).get(name, MISSING)
     return value
+
+
+def _writer(template: str, readers: Sequence[Reader]) -> Reader:
+    def write(known: Known) -> Any:  # noqa: ANN401 - a text or `MISSING`
+        values = [one(known) for one in readers]
+        return MISSING if any(value is MISSING for value in values) else template.format(*values)
+
+    return write
+
+
+def _first(readers: Sequence[Reader]) -> Reader:
+    def read(known: Known) -> Any:  # noqa: ANN401 - any JSON value
+        for one in readers:
+            value = one(known)
+            if value is not MISSING:
+                return value
+        return MISSING
+
+    return read

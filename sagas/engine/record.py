@@ -4,12 +4,11 @@ Large parts (start message, answers) stand once, in the events; `effects` holds 
 appended here: the caller makes the entry of the events and the effects.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
-from contracts.entry import Entry
 from contracts.message import Event
 from contracts.saga_events import (
     ParentStep,
@@ -48,6 +47,17 @@ def to_entry_parts(transition: Transition) -> tuple[tuple[Event, ...], dict[str,
     The effects are `{"definition": {type, version, hash}, "input": {kind, ...}, "commands": [...],
     "timers": [...]}`; the entry's actor, correlation, cause and time are the input's.
     """
+    effects = effects_of(transition)
+    recorded = effects["input"]
+    if "command_id" in recorded:
+        recorded["command_id"] = str(recorded["command_id"])
+    effects["commands"] = [describe_command(command) for command in transition.commands]
+    effects["timers"] = [describe_timer(timer) for timer in transition.timers]
+    return transition.events, effects
+
+
+def effects_of(transition: Transition) -> dict[str, Any]:
+    """Give the effects with ids and times as they are, for whoever writes them as text at once."""
     effects: dict[str, Any] = {
         "definition": {
             "type": transition.saga_type,
@@ -55,25 +65,32 @@ def to_entry_parts(transition: Transition) -> tuple[tuple[Event, ...], dict[str,
             "hash": transition.definition_hash,
         },
         "input": _describe_input(transition.input),
-        "commands": [describe_command(command) for command in transition.commands],
-        "timers": [describe_timer(timer) for timer in transition.timers],
+        "commands": [_members_of(command) for command in transition.commands],
+        "timers": [{"name": one.name, "due_at": one.due_at} for one in transition.timers],
     }
     if transition.replies:
         effects["replies"] = [describe_reply(reply) for reply in transition.replies]
-    return transition.events, effects
+    return effects
+
+
+def _members_of(command: StepCommand) -> dict[str, Any]:
+    return {
+        "step": command.step,
+        "undo": command.undo,
+        "command_id": command.command_id,
+        "type": command.type,
+        "version": command.version,
+        "data": command.data,
+        "deadline": command.deadline,
+    }
 
 
 def describe_command(command: StepCommand) -> dict[str, Any]:
     """Write a command as JSON."""
-    return {
-        "step": command.step,
-        "undo": command.undo,
-        "command_id": str(command.command_id),
-        "type": command.type,
-        "version": command.version,
-        "data": command.data,
-        "deadline": command.deadline.isoformat(),
-    }
+    members = _members_of(command)
+    members["command_id"] = str(command.command_id)
+    members["deadline"] = command.deadline.isoformat()
+    return members
 
 
 def describe_timer(timer: Timer) -> dict[str, Any]:
@@ -128,7 +145,26 @@ def read_replies(effects: Mapping[str, Any]) -> tuple[ParentReply, ...]:
     )
 
 
-def read_input(entry: Entry) -> Input:
+class Recorded(Protocol):
+    """What of an entry tells the input: it may read its events one by one, as they are asked."""
+
+    @property
+    def number(self) -> int: ...  # noqa: D102 - as in Entry
+    @property
+    def at(self) -> datetime: ...  # noqa: D102 - as in Entry
+    @property
+    def actor(self) -> str: ...  # noqa: D102 - as in Entry
+    @property
+    def cause(self) -> str: ...  # noqa: D102 - as in Entry
+    @property
+    def correlation(self) -> str: ...  # noqa: D102 - as in Entry
+    @property
+    def effects(self) -> Mapping[str, Any]: ...  # noqa: D102 - as in Entry
+    @property
+    def events(self) -> Iterable[Event]: ...  # noqa: D102 - as in Entry
+
+
+def read_input(entry: Recorded) -> Input:
     """Read what an entry was decided on.
 
     Raises:
@@ -144,7 +180,7 @@ def read_input(entry: Entry) -> Input:
     return reader(entry, recorded)
 
 
-def _read_start(entry: Entry, _recorded: Mapping[str, Any]) -> Start:
+def _read_start(entry: Recorded, _recorded: Mapping[str, Any]) -> Start:
     began = _event(entry, SagaStarted)
     return Start(
         saga_id=began.transaction_id,
@@ -163,7 +199,7 @@ def _read_start(entry: Entry, _recorded: Mapping[str, Any]) -> Start:
     )
 
 
-def _read_reply(entry: Entry, _recorded: Mapping[str, Any]) -> Replied:
+def _read_reply(entry: Recorded, _recorded: Mapping[str, Any]) -> Replied:
     answer = _event(entry, StepAnswered)
     return Replied(
         step=answer.step,
@@ -175,16 +211,16 @@ def _read_reply(entry: Entry, _recorded: Mapping[str, Any]) -> Replied:
     )
 
 
-def _read_due(entry: Entry, recorded: Mapping[str, Any]) -> Due:
+def _read_due(entry: Recorded, recorded: Mapping[str, Any]) -> Due:
     return Due(name=recorded["name"], at=entry.at, cause=entry.cause)
 
 
-def _read_signal(entry: Entry, _recorded: Mapping[str, Any]) -> Signalled:
+def _read_signal(entry: Recorded, _recorded: Mapping[str, Any]) -> Signalled:
     told = _event(entry, StepSignalled)
     return Signalled(signal=told.signal, data=told.data, by=told.by, at=entry.at, cause=entry.cause)
 
 
-def _read_order(entry: Entry, recorded: Mapping[str, Any]) -> Ordered:
+def _read_order(entry: Recorded, recorded: Mapping[str, Any]) -> Ordered:
     told = _event(entry, TransactionOrdered)
     output = next((e.output for e in entry.events if isinstance(e, StepAnswered)), None)
     migrated = next((e for e in entry.events if isinstance(e, SagaMigrated)), None)
@@ -207,7 +243,7 @@ def _read_order(entry: Entry, recorded: Mapping[str, Any]) -> Ordered:
     )
 
 
-_READERS: Final[Mapping[str, Callable[[Entry, Mapping[str, Any]], Input]]] = {
+_READERS: Final[Mapping[str, Callable[[Recorded, Mapping[str, Any]], Input]]] = {
     "start": _read_start,
     "replied": _read_reply,
     "due": _read_due,
@@ -221,7 +257,7 @@ def _describe_input(given: Input) -> dict[str, Any]:
         case Start():
             return {"kind": "start"}
         case Replied():
-            return {"kind": "replied", "step": given.step, "command_id": str(given.command_id)}
+            return {"kind": "replied", "step": given.step, "command_id": given.command_id}
         case Due():
             return {"kind": "due", "name": given.name}
         case Signalled():
@@ -230,7 +266,7 @@ def _describe_input(given: Input) -> dict[str, Any]:
             return {"kind": "ordered", "order": given.order, "by": given.by}
 
 
-def _event(entry: Entry, kind: type[EventT]) -> EventT:
+def _event(entry: Recorded, kind: type[EventT]) -> EventT:
     for event in entry.events:
         if isinstance(event, kind):
             return event

@@ -18,17 +18,10 @@ from contracts.saga_events import (
     ParentStep,
     SagaMigrated,
     SagaStarted,
-    StepAnswered,
-    StepAsked,
-    StepAwaiting,
-    StepPostponed,
-    StepReused,
-    StepSignalled,
     TimersRearmed,
 )
 from contracts.transaction import (
     Failure,
-    StepStatus,
     TransactionCompensating,
     TransactionEnded,
     TransactionOrdered,
@@ -38,13 +31,12 @@ from contracts.transaction import (
     TransactionResumed,
     TransactionStarted,
     TransactionStatus,
-    TransactionStepEnded,
 )
+from sagas.engine.making import replacing
+from sagas.engine.step_state import CHANGES_OF_STEP, StepState, rearmed
 
 CAUSES_MAX: Final = 64
 """Causes that a state remembers; older duplicates are told by what the saga waits for."""
-OUTSTANDING: Final = frozenset({StepStatus.ASKED, StepStatus.AWAITING, StepStatus.UNDOING})
-"""How a step stands of which something is awaited."""
 
 
 class Circumstances(Protocol):
@@ -58,49 +50,6 @@ class Circumstances(Protocol):
     def cause(self) -> str: ...  # noqa: D102 - as in Entry
     @property
     def correlation(self) -> str: ...  # noqa: D102 - as in Entry
-
-
-class StepState(NamedTuple):
-    """Where one step stands."""
-
-    status: StepStatus = StepStatus.WAITING
-    attempts: int = 0
-    """How often it was asked in the present direction."""
-    command_id: UUID | None = None
-    """The command whose answer is awaited; None also where the next attempt gets a new one."""
-    asked: tuple[UUID, ...] = ()
-    """Every command that asked to do it, oldest first."""
-    undone_by: tuple[UUID, ...] = ()
-    """Every command that asked to undo it, oldest first."""
-    probe_id: UUID | None = None
-    """The command that asked what became of it, while that is awaited."""
-    probes: int = 0
-    timer: str | None = None
-    """The timer that counts; every other one is stale."""
-    timers: int = 0
-    """How many were armed: no two have the same name."""
-    due_at: datetime | None = None
-    postponed: bool = False
-    """Whether the timer ends a pause between attempts rather than a wait for an answer."""
-    output: dict[str, Any] | None = None
-    """What it answered."""
-    reused: bool = False
-    """Whether a fork took it over: it is never undone."""
-    signal: str | None = None
-    """What it waits for, or waited for."""
-    needs: int = 0
-    allowed: tuple[str, ...] | None = None
-    given_by: tuple[str, ...] = ()
-    """Who sent the signal, oldest first."""
-    detail: str | None = None
-    """Why it stands where it stands, for people."""
-    asked_at: datetime | None = None
-    ended_at: datetime | None = None
-
-    @property
-    def outstanding(self) -> bool:
-        """Whether something is awaited of it."""
-        return self.status in OUTSTANDING
 
 
 class SagaState(NamedTuple):
@@ -145,6 +94,8 @@ class SagaState(NamedTuple):
         return None if found is None else found.output
 
 
+_with = replacing(SagaState)
+
 _STATE: Final = TypeAdapter(SagaState)
 
 
@@ -183,20 +134,36 @@ def evolve(state: SagaState | None, event: Event, entry: Circumstances) -> SagaS
             changed_at=entry.at,
             causes=(entry.cause,),
         )
-    change = _CHANGES.get(type(event))
-    if state is None or change is None:
+    if state is None or type(event) not in _CHANGES:
         return state
+    return happen(opened(state, at=entry.at, cause=entry.cause), event, entry.at)
+
+
+def opened(state: SagaState, *, at: datetime, cause: str) -> SagaState:
+    """Give a state that the events of one more entry can happen to: its steps are its own."""
     causes = state.causes
-    if causes[-1] != entry.cause:
-        causes = (*causes, entry.cause)[-CAUSES_MAX:]
-    return change(state, event, entry.at)._replace(changed_at=entry.at, causes=causes)
+    if causes[-1] != cause:
+        causes = (*causes, cause)[-CAUSES_MAX:]
+    return _with(state, changed_at=at, causes=causes, steps=state.steps.copy())
+
+
+def happen(state: SagaState, event: Any, at: datetime) -> SagaState:  # noqa: ANN401 - of a saga
+    """Give an opened state after an event; its steps change in place, so it is not to be kept."""
+    change = CHANGES_OF_STEP.get(event.__class__)
+    if change is None:
+        return _CHANGES_OF_SAGA[event.__class__](state, event, at)
+    before = state.steps.get(event.step)
+    if before is not None:
+        state.steps[event.step] = change(before, event, at)
+    return state
 
 
 # Events of the whole saga
 
 
 def _on_started(state: SagaState, event: SagaStarted, _at: datetime) -> SagaState:
-    return state._replace(
+    return _with(
+        state,
         definition_hash=event.definition_hash,
         steps=dict.fromkeys(event.steps, StepState()),
         message=event.message,
@@ -210,7 +177,8 @@ def _on_started(state: SagaState, event: SagaStarted, _at: datetime) -> SagaStat
 
 
 def _on_compensating(state: SagaState, event: TransactionCompensating, _at: datetime) -> SagaState:
-    return state._replace(
+    return _with(
+        state,
         status=TransactionStatus.COMPENSATING,
         back=True,
         cancelled=event.cancelled,
@@ -222,50 +190,45 @@ def _on_compensating(state: SagaState, event: TransactionCompensating, _at: date
 
 def _on_ended(state: SagaState, event: TransactionEnded, at: datetime) -> SagaState:
     failure = event.failure or state.failure
-    return state._replace(status=event.status, failure=failure, ended_at=at)
+    return _with(state, status=event.status, failure=failure, ended_at=at)
 
 
 def _on_paused(state: SagaState, _event: TransactionPaused, at: datetime) -> SagaState:
-    return state._replace(status=TransactionStatus.PAUSED, paused_at=at)
+    return _with(state, status=TransactionStatus.PAUSED, paused_at=at)
 
 
 def _on_resumed(state: SagaState, _event: TransactionResumed, _at: datetime) -> SagaState:
-    return state._replace(status=_under_way(back=state.back), paused_at=None)
+    return _with(state, status=_under_way(back=state.back), paused_at=None)
 
 
 def _on_rearmed(state: SagaState, event: TimersRearmed, _at: datetime) -> SagaState:
     steps = dict(state.steps)
     for name, timer in event.timers.items():
         if name:
-            before = steps[name]
-            steps[name] = before._replace(
-                timer=timer, timers=before.timers + 1, due_at=event.due_at[name]
-            )
+            steps[name] = rearmed(steps[name], timer, event.due_at[name])
         else:
-            state = state._replace(
-                timer=timer, timers=state.timers + 1, deadline=event.due_at[name]
-            )
-    return state._replace(steps=steps)
+            state = _with(state, timer=timer, timers=state.timers + 1, deadline=event.due_at[name])
+    return _with(state, steps=steps)
 
 
 def _on_ordered(state: SagaState, event: TransactionOrdered, _at: datetime) -> SagaState:
     if event.command_id is None:
         return state
-    return state._replace(undo_command=event.command_id)
+    return _with(state, undo_command=event.command_id)
 
 
 def _on_reopened(state: SagaState, event: TransactionReopened, _at: datetime) -> SagaState:
-    return state._replace(status=event.status, ended_at=None)
+    return _with(state, status=event.status, ended_at=None)
 
 
 def _on_overdue(state: SagaState, _event: TransactionOverdue, _at: datetime) -> SagaState:
-    return state._replace(overdue=True, timer=None)
+    return _with(state, overdue=True, timer=None)
 
 
 def _on_migrated(state: SagaState, event: SagaMigrated, _at: datetime) -> SagaState:
     steps = {name: state.steps.get(name, StepState()) for name in event.steps}
-    return state._replace(
-        version=event.definition_version, definition_hash=event.definition_hash, steps=steps
+    return _with(
+        state, version=event.definition_version, definition_hash=event.definition_hash, steps=steps
     )
 
 
@@ -273,111 +236,7 @@ def _under_way(*, back: bool) -> TransactionStatus:
     return TransactionStatus.COMPENSATING if back else TransactionStatus.RUNNING
 
 
-# Events of one step
-
-
-def _of_step(
-    change: Callable[[StepState, Any, datetime], StepState],
-) -> Callable[[SagaState, Any, datetime], SagaState]:
-    def changed(state: SagaState, event: Any, at: datetime) -> SagaState:  # noqa: ANN401 - an event with a step
-        before = state.steps.get(event.step)
-        if before is None:
-            return state
-        return state._replace(steps={**state.steps, event.step: change(before, event, at)})
-
-    return changed
-
-
-def _on_asked(before: StepState, event: StepAsked, at: datetime) -> StepState:
-    armed = before._replace(timer=event.timer, timers=before.timers + 1, due_at=event.deadline)
-    if event.probe:
-        return armed._replace(probe_id=event.command_id, probes=before.probes + 1)
-    asked, undone_by = before.asked, before.undone_by
-    if event.undo:
-        undone_by = _with(undone_by, event.command_id)
-    else:
-        asked = _with(asked, event.command_id)
-    return armed._replace(
-        status=StepStatus.UNDOING if event.undo else StepStatus.ASKED,
-        attempts=event.attempt,
-        command_id=event.command_id,
-        asked=asked,
-        undone_by=undone_by,
-        probe_id=None,
-        postponed=False,
-        asked_at=before.asked_at or at,
-        ended_at=None,
-    )
-
-
-def _on_awaiting(before: StepState, event: StepAwaiting, at: datetime) -> StepState:
-    return before._replace(
-        status=StepStatus.AWAITING,
-        attempts=before.attempts + 1,
-        signal=event.signal,
-        needs=event.needs,
-        allowed=None if event.allowed is None else tuple(event.allowed),
-        timer=event.timer,
-        timers=before.timers + 1,
-        due_at=event.deadline,
-        postponed=False,
-        asked_at=before.asked_at or at,
-        ended_at=None,
-    )
-
-
-def _on_signalled(before: StepState, event: StepSignalled, _at: datetime) -> StepState:
-    given_by = (*before.given_by, event.by)
-    return before._replace(given_by=given_by, output={**event.data, "by": list(given_by)})
-
-
-def _on_answered(before: StepState, event: StepAnswered, _at: datetime) -> StepState:
-    if event.command_id == before.probe_id:
-        told = event.output or {}
-        done = before._replace(probe_id=None)
-        return done._replace(output=told.get("result") or {}) if told.get("done") else done
-    after = before
-    if event.command_id == before.command_id:
-        after = after._replace(command_id=None, timer=None, due_at=None)
-    if event.output is not None and not event.undo:
-        after = after._replace(output=event.output)
-    return after
-
-
-def _on_postponed(before: StepState, event: StepPostponed, _at: datetime) -> StepState:
-    return before._replace(
-        timer=event.timer,
-        timers=before.timers + 1,
-        due_at=event.until,
-        postponed=True,
-        probe_id=None,
-        detail=event.detail,
-    )
-
-
-def _on_reused(before: StepState, event: StepReused, at: datetime) -> StepState:
-    return before._replace(status=event.status, output=event.output, reused=True, ended_at=at)
-
-
-def _on_step_ended(before: StepState, event: TransactionStepEnded, at: datetime) -> StepState:
-    return before._replace(
-        status=event.status,
-        # Where nobody answered, it may still be done under this command: it is asked again so.
-        command_id=before.command_id if event.status is StepStatus.STUCK else None,
-        probe_id=None,
-        timer=None,
-        due_at=None,
-        postponed=False,
-        detail=event.detail,
-        ended_at=at,
-    )
-
-
-def _with(ids: tuple[UUID, ...], command_id: UUID) -> tuple[UUID, ...]:
-    return ids if command_id in ids else (*ids, command_id)
-
-
-_CHANGES: Final[Mapping[type[Event], Callable[[SagaState, Any, datetime], SagaState]]] = {
+_CHANGES_OF_SAGA: Final[Mapping[type[Event], Callable[[SagaState, Any, datetime], SagaState]]] = {
     SagaStarted: _on_started,
     TransactionCompensating: _on_compensating,
     TransactionEnded: _on_ended,
@@ -388,11 +247,5 @@ _CHANGES: Final[Mapping[type[Event], Callable[[SagaState, Any, datetime], SagaSt
     TransactionReopened: _on_reopened,
     TransactionOverdue: _on_overdue,
     SagaMigrated: _on_migrated,
-    StepAsked: _of_step(_on_asked),
-    StepAwaiting: _of_step(_on_awaiting),
-    StepSignalled: _of_step(_on_signalled),
-    StepAnswered: _of_step(_on_answered),
-    StepPostponed: _of_step(_on_postponed),
-    StepReused: _of_step(_on_reused),
-    TransactionStepEnded: _of_step(_on_step_ended),
 }
+_CHANGES: Final = frozenset({*_CHANGES_OF_SAGA, *CHANGES_OF_STEP})

@@ -32,7 +32,8 @@ from sagas.engine.definition import Approval, Definition, Step
 from sagas.engine.faults import Fault, of_saga, of_step
 from sagas.engine.machine import decide
 from sagas.engine.mapping import Const
-from sagas.engine.state import SagaState, StepState
+from sagas.engine.state import SagaState
+from sagas.engine.step_state import StepState
 from sagas.engine.validate_when import can_be_needed
 
 ATTEMPTS: Final = 2

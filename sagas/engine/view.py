@@ -17,7 +17,8 @@ from contracts.transaction import (
     TransitionView,
 )
 from contracts.types import TransactionId
-from sagas.engine.state import SagaState, StepState, evolve
+from sagas.engine.state import SagaState, evolve
+from sagas.engine.step_state import StepState
 
 
 def view(state: SagaState, *, seq: int, transitions: int) -> TransactionView:

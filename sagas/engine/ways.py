@@ -3,17 +3,17 @@
 Why it goes one way or the other is decided in `machine.py` and `orders.py`.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 from contracts.transaction import StepStatus, TransactionStatus
 from sagas.engine.definition import Definition, Step, StepKind
 from sagas.engine.draft import Draft
 from sagas.engine.state import SagaState
+from sagas.engine.step_state import OUTSTANDING
 
-MAY_BE_DONE: Final = frozenset({StepStatus.DONE, StepStatus.UNKNOWN})
+MAY_BE_DONE: Final = (StepStatus.DONE, StepStatus.UNKNOWN)
 """How a step stands that must be undone on the way back."""
-UNTOUCHED: Final = frozenset({StepStatus.WAITING, StepStatus.REFUSED})
+UNTOUCHED: Final = (StepStatus.WAITING, StepStatus.REFUSED)
 """How a pivot stands that surely was not passed."""
 
 
@@ -30,35 +30,39 @@ def settle(draft: Draft) -> None:
 def go_on(draft: Draft) -> None:
     """Ask the next stage, once nothing of this one is awaited; after the last, it is completed."""
     for stage in draft.definition.stages:
-        _enter(draft, stage)
-        stands = [draft.step(step.name) for step in stage]
-        if any(one.outstanding for one in stands):
+        awaited = is_stuck = False
+        for step in stage:
+            status = draft.state.steps[step.name].status
+            if status is StepStatus.WAITING:
+                _enter(draft, step)
+                status = draft.state.steps[step.name].status
+            awaited = awaited or status in OUTSTANDING
+            is_stuck = is_stuck or status is StepStatus.STUCK
+        if awaited:
             return
-        if any(one.status is StepStatus.STUCK for one in stands):
+        if is_stuck:
             draft.end(TransactionStatus.FAILED, draft.state.failure)
             return
     draft.end(TransactionStatus.COMPLETED)
 
 
-def _enter(draft: Draft, stage: Sequence[Step]) -> None:
-    for step in stage:
-        if draft.step(step.name).status is not StepStatus.WAITING:
-            continue
-        if step.when is not None and not step.when.holds(draft.state):
-            detail = f"not needed, as this does not hold: {step.when}"
-            draft.end_step(step, StepStatus.SKIPPED, detail)
-        else:
-            draft.ask(step, undo=False)
+def _enter(draft: Draft, step: Step) -> None:
+    if step.when is not None and not step.when.holds(draft.state):
+        detail = f"not needed, as this does not hold: {step.when}"
+        draft.end_step(step, StepStatus.SKIPPED, detail)
+    else:
+        draft.ask(step, undo=False)
 
 
 def go_back(draft: Draft) -> None:
     """Undo the newest step that was, or may have been, done; with none left, all is undone."""
     steps = draft.state.steps
-    if any(one.status is StepStatus.UNDOING for one in steps.values()):
-        return
+    for stands in steps.values():
+        if stands.status is StepStatus.UNDOING:
+            return
     for step in reversed(draft.definition.steps):
         stands = steps[step.name]
-        if step.undo and stands.status in MAY_BE_DONE and not stands.reused:
+        if step.undo is not None and stands.status in MAY_BE_DONE and not stands.reused:
             draft.ask(step, undo=True)
             return
     if draft.state.cancelled:

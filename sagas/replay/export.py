@@ -8,12 +8,11 @@ Nothing is checked here; that is `verify.py`.
 
 import hashlib
 import hmac
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from contracts.entry import GENESIS, hash_of
+from contracts.entry import GENESIS, hash_of, write_json
 
 FORMAT: Final = "tracseq-saga-history"
 VERSION: Final = 1
@@ -102,4 +101,4 @@ def check_of(fingerprint: str, value: str) -> str:
 
 def encode(document: Json) -> bytes:
     """Write one line: there is one way only, so that any other is an edit."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return write_json(document) + b"\n"

@@ -10,22 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from contracts.entry import Entry, read_entry, verify_chain
+from contracts.entry import Entry, entry_of, read_chain
 from sagas.definitions import find
 from sagas.engine.decision import Ignored, Transition
-from sagas.engine.definition import Definition
-from sagas.engine.machine import decide
-from sagas.engine.record import (
-    UnreadableInputError,
-    read_commands,
-    read_input,
-    read_replies,
-    read_timers,
-)
-from sagas.engine.state import SagaState
+from sagas.engine.record import UnreadableInputError, read_commands, read_replies, read_timers
+from sagas.replay.confirm import confirmed
+from sagas.replay.course import Course, Find
 from sagas.replay.difference import Divergence, difference, wordless
 
-Find = Callable[[str, int], Definition]
 Json = dict[str, Any]
 
 
@@ -74,6 +66,10 @@ def replay(histories: Iterable[Mapping[str, Any]], *, find: Find = find) -> Repo
     report = Report()
     for history in histories:
         report.histories += 1
+        turns = confirmed(history, find)
+        if turns is not None:
+            report.transitions += turns
+            continue
         saga = str(history.get("transaction_id", ""))
         try:
             _replay_one(read_history(history), find, report)
@@ -96,11 +92,12 @@ def read_history(history: Mapping[str, Any]) -> list[Entry]:
     """
     recorded = cast("list[Mapping[str, Any]]", history["entries"])
     bodies = [str(one["body"]).encode() for one in recorded]
-    if verify_chain(bodies) == 0:
+    chain = list(read_chain(bodies))
+    if not chain:
         raise UnreadableInputError("the history has no entries: export it again")
     return [
-        read_entry(body, subject="", seq=one["seq"])
-        for body, one in zip(bodies, recorded, strict=True)
+        entry_of(document, subject="", seq=one["seq"], hash=digest)
+        for (document, digest), one in zip(chain, recorded, strict=True)
     ]
 
 
@@ -118,28 +115,14 @@ def walk(
 
     The first difference is the last thing told: what follows it follows from another state.
     """
-    state: SagaState | None = None
-    definition: Definition | None = None
+    course = Course(find)
     for entry in entries:
-        version, recorded_hash = _named(entry, state)
-        if definition is None or (definition.version, definition.hash) != (version, recorded_hash):
-            found = find(entry.effects["definition"]["type"], version)
-            # Under the recorded name, so that only a change of behaviour counts as one.
-            definition = found.known_as(version, recorded_hash)
-        produced = decide(definition, state, read_input(entry))
+        before = course.state
+        produced = course.decide_again(entry)
         if isinstance(produced, Ignored) or not (same or is_same)(entry, produced):
-            yield difference(definition, state, entry, produced)
+            yield difference(course.definition, before, entry, produced)
             return
         yield None
-        state = produced.state
-
-
-def _named(entry: Entry, state: SagaState | None) -> tuple[int, str]:
-    """Say under which version and hash an entry was decided: a saga may have been migrated."""
-    if state is not None:
-        return state.version, state.definition_hash
-    named = entry.effects["definition"]
-    return named["version"], named["hash"]
 
 
 Same = Callable[[Entry, Transition], bool]

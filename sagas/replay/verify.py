@@ -7,12 +7,11 @@ without a key to check it, such a file is as good as the true one.
 
 import hashlib
 import hmac
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, cast
 
-from contracts.entry import BrokenChainError, hash_of, verify_chain
+from contracts.entry import BrokenChainError, hash_of, parse_json, verify_chain
 from sagas.replay.export import (
     ALGORITHM,
     FORMAT,
@@ -75,7 +74,7 @@ def read_exports(lines: Iterable[bytes], key: Key | None = None) -> Iterator[Sea
     open_one: _Open | None = None
     number = 0
     for number, line in enumerate(lines, 1):
-        document = _read(number, line)
+        document = read_line(number, line)
         if open_one is None:
             open_one = _Open(number, document, line)
         elif "body" in document:
@@ -109,7 +108,7 @@ class _Open:
             header.get("entries")
         ):
             _fail(self.first, "it does not say whose history follows, and how many entries.")
-        if self.line != _written(header_of(header["transaction_id"], header["entries"])):
+        if self.line != written(header_of(header["transaction_id"], header["entries"])):
             _fail(self.first, "the header is not written as an export writes it.")
         self.digest.update(self.line)
 
@@ -118,7 +117,7 @@ class _Open:
         seq, body = entry.get("seq"), entry.get("body")
         if not _is_count(seq) or not isinstance(body, str):
             _fail(number, "it is no entry with a sequence and a text.")
-        if line != _written({"seq": seq, "body": body}):
+        if line != written({"seq": seq, "body": body}):
             _fail(number, "the entry is not written as an export writes it.")
         if self.entries and seq <= self.entries[-1]["seq"]:
             _fail(number, f"sequence {seq} does not follow {self.entries[-1]['seq']}.")
@@ -139,9 +138,9 @@ class _Open:
                 _fail(number, f"{_WHY[name]}: the seal says {seal.get(name)!r}, not {value!r}.")
         signature = seal.get("signature")
         whole = expected | ({"signature": signature} if "signature" in seal else {})
-        if line != _written(whole):
+        if line != written(whole):
             _fail(number, "the seal is not written as an export writes it.")
-        signed_with = _check_signature(number, seal, key)
+        signed_with = check_signature(number, seal, key)
         return Sealed(
             transaction_id=self.header["transaction_id"],
             entries=self.entries,
@@ -169,7 +168,8 @@ class _Open:
     def _check_owner(self) -> None:
         """See that the header names whose entries these are."""
         try:
-            owner = json.loads(self.entries[0]["body"])["events"][0]["data"]["transaction_id"]
+            first = parse_json(self.entries[0]["body"].encode())
+            owner = first["events"][0]["data"]["transaction_id"]
         except (ValueError, LookupError, TypeError):
             _fail(self.first + 1, "the first entry does not begin a transaction.")
         if owner != self.header["transaction_id"]:
@@ -184,7 +184,12 @@ _WHY: Final = {
 }
 
 
-def _check_signature(number: int, seal: Json, key: Key | None) -> str | None:
+def check_signature(number: int, seal: Json, key: Key | None) -> str | None:
+    """Check the signature of a seal whose digest holds, and name its key; None without one.
+
+    Raises:
+        TamperedError: it was edited, or a key was given and it is not of that.
+    """
     signature = seal.get("signature")
     if "signature" not in seal:
         if key is not None:
@@ -208,11 +213,16 @@ def _check_key(number: int, said: Json, digest: str, key: Key) -> None:
         _fail(number, "its signature is not that of the key: it was sealed by somebody else.")
 
 
-def _read(number: int, line: bytes) -> Json:
+def read_line(number: int, line: bytes) -> Json:
+    """Read one line of an export.
+
+    Raises:
+        TamperedError: it is cut off, or no JSON object.
+    """
     if not line.endswith(b"\n"):
         _fail(number, "the line is cut off.")
     try:
-        document = json.loads(line)
+        document = parse_json(line)
     except (ValueError, RecursionError) as error:
         _fail(number, f"it cannot be read: {error}.")
     if not isinstance(document, dict):
@@ -220,7 +230,7 @@ def _read(number: int, line: bytes) -> Json:
     return cast("Json", document)
 
 
-def _written(document: Json) -> bytes:
+def written(document: Json) -> bytes:
     """Write a line as an export would; nothing where its text cannot be written at all."""
     try:
         return encode(document)

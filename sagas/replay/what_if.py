@@ -29,7 +29,8 @@ from sagas.engine.definition import Definition
 from sagas.engine.draft import SAGA_TIMER
 from sagas.engine.machine import decide
 from sagas.engine.record import read_input
-from sagas.engine.state import SagaState, StepState, evolve, fold
+from sagas.engine.state import SagaState, evolve, fold
+from sagas.engine.step_state import StepState
 from sagas.replay.prove import first_difference
 
 TURNS_MAX: Final = 10_000

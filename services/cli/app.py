@@ -3,6 +3,7 @@
 import typer
 
 from services.cli import (
+    config,
     contracts,
     dead,
     demo,
@@ -34,6 +35,7 @@ for group in (
     publish,
     events,
     saga,
+    config,
     history,
     dead,
     rebuild,

@@ -38,6 +38,9 @@ STATUS_STYLES = {
     "asked": "cyan",
     "skipped": "dim",
     "waiting": "dim",
+    "baking": "cyan",
+    "finished": "green",
+    "rolled_back": "bold red",
 }
 
 

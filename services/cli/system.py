@@ -19,7 +19,7 @@ from infra.supervisor import DocumentStore, NatsServer, Program, Supervisor, hol
 from infra.supervisor.ports import LOOPBACK
 from infra.supervisor.service import service_program, until_ready
 from services import catalog
-from services.cli import running
+from services.cli import keys, running
 from services.cli.plan import Plan, choose_ports
 from services.cli.running import RunInfo
 from services.cli.version import own_version
@@ -164,6 +164,7 @@ class System:
             # One system at a time works on a folder, so whoever ran on it before is dead.
             "TRACSEQ_INSTANCE": fingerprint(str(self._data)),
         }
+        environment |= keys.prepare(self._data, (one.name for one in self.plan.services))
         environment |= self.plan.told
         for service in self.plan.services:
             environment[f"TRACSEQ_{service.name.upper()}_HTTP_PORT"] = str(

@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from infra.bus.provision import ProvisionError
+from infra.config.keyring import KeyFileError
 from infra.supervisor import ChildFailedError, DataInUseError, MissingProgramError, PortsTakenError
 from infra.telemetry import logs
 from services import catalog
@@ -92,7 +93,7 @@ async def _run(system: System, *, as_json: bool) -> None:
     except PortsTakenError as error:
         remedy = "Stop that program, or choose other ports: --port-base 18000, or 0 for any."
         raise CliError(f"{error}", remedy=remedy) from None
-    except (ChildFailedError, MissingProgramError, ProvisionError) as error:
+    except (ChildFailedError, KeyFileError, MissingProgramError, ProvisionError) as error:
         raise CliError(f"{error}") from None
 
 

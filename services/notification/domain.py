@@ -25,6 +25,7 @@ from contracts.types import NotificationId, UtcTime, View
 LABORATORY = "laboratory"
 """Who sees what is told in the application: everybody who works here."""
 NO_MAIL_SERVER = "no e-mail server is set: set TRACSEQ_NOTIFICATION_SMTP_HOST"
+EMAIL_OFF = "e-mails are switched off: set email_enabled of notification-service"
 VALUE_MAX = 150
 """Characters of a value within a text; what is longer is cut, so that titles and messages fit."""
 DETAIL_MAX = 300

@@ -7,12 +7,13 @@ import structlog
 from contracts import notification as contract
 from infra.log.forwarder import Forwarder
 from infra.runtime import Platform, Service, handle
+from infra.runtime.live import Live as LiveOf
 from infra.store.queries import Reader
 from services.notification import domain, handlers
 from services.notification.projections.listed import notifications as listed_notifications
 from services.notification.projections.mail import Mailer
 from services.notification.projections.postman import Postman
-from services.notification.settings import Settings
+from services.notification.settings import Live, Settings
 from services.notification.store import NotificationStore
 
 _log = structlog.get_logger(__name__)
@@ -23,10 +24,13 @@ def build(settings: Settings, platform: Platform) -> Service:
     notifications = platform.log.of(domain.NOTIFICATION)
     listed = listed_notifications(platform)
     store = NotificationStore(Reader(platform.store, listed))
-    mailer = Mailer.of(settings)
+    mailer = Mailer.of(settings, platform.breakers)
     if mailer is None:
         _log.warning("notification.no_mail_server", consequence=domain.NO_MAIL_SERVER)
-    postman = Postman(notifications, mailer, settings, clock=platform.clock)
+    live = LiveOf[Live].of(platform, settings, Live)
+    postman = Postman(
+        notifications, mailer, settings, live=lambda: live.current, clock=platform.clock
+    )
     send = partial(handlers.on_send, notifications=notifications, mail_server=mailer is not None)
     return Service(
         name="notification",
@@ -40,4 +44,5 @@ def build(settings: Settings, platform: Platform) -> Service:
         projections=(listed,),
         forwarders=(Forwarder(platform.log, clock=platform.clock),),
         tasks={"send e-mails": postman.run},
+        live=live,
     )

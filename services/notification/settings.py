@@ -1,4 +1,4 @@
-"""What the notification service is told from outside: above all, which mail server to use."""
+"""What the notification service is told from outside, at its start and while it runs."""
 
 from typing import Annotated, Self
 
@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from contracts.types import EmailAddress
+from infra.config.live import LiveSettings
 from infra.settings import ServiceSettings
 
 
@@ -48,3 +49,12 @@ class Settings(ServiceSettings):
                 "or set neither smtp_username nor smtp_password"
             )
         return self
+
+
+class Live(LiveSettings):
+    """What the configuration of `notification-service` says, at any time."""
+
+    email_enabled: bool = True
+    """Whether e-mails are sent; one that is due while they are not is recorded as failed."""
+    max_retry_attempts: Annotated[int, Field(ge=0, le=1_000)] | None = None
+    """How often an e-mail is tried again; null leaves it to `attempts_max`."""

@@ -8,6 +8,7 @@ from infra.bus.files import Files
 from infra.bus.handler import Handler
 from infra.log.forwarder import Forwarder
 from infra.runtime import Platform, Service, handle
+from infra.runtime.live import Live as LiveOf
 from infra.store.queries import Reader
 from services.sample import projections
 from services.sample.handlers import (
@@ -21,7 +22,8 @@ from services.sample.handlers import (
     submissions,
 )
 from services.sample.handlers.logs import Samples
-from services.sample.settings import Settings
+from services.sample.handlers.submissions import CountMax
+from services.sample.settings import Live, Settings
 from services.sample.store import SampleStore
 
 
@@ -30,19 +32,23 @@ def build(settings: Settings, platform: Platform) -> Service:
     samples = Samples.of(
         platform.log, claim_grace_seconds=settings.claim_grace_seconds, clock=platform.clock
     )
+    live = LiveOf[Live].of(platform, settings, Live)
     listed = projections.samples(platform)
     store = SampleStore(Reader(platform.store, listed))
     return Service(
         name="sample",
         settings=settings,
         platform=platform,
-        handlers=handlers(samples, store, platform.bus.files),
+        handlers=handlers(samples, store, platform.bus.files, lambda: live.current.max_batch_size),
+        live=live,
         projections=(listed,),
         forwarders=(Forwarder(platform.log, clock=platform.clock),),
     )
 
 
-def handlers(samples: Samples, store: SampleStore, files: Files) -> Sequence[Handler]:
+def handlers(
+    samples: Samples, store: SampleStore, files: Files, count_max: CountMax
+) -> Sequence[Handler]:
     """List every message that the service takes, and who handles it."""
     return (
         handle(contract.RegisterSample, partial(registration.on_register, samples=samples)),
@@ -52,10 +58,15 @@ def handlers(samples: Samples, store: SampleStore, files: Files) -> Sequence[Han
         handle(
             contract.PrepareSubmission, partial(imports.on_prepare, samples=samples, files=files)
         ),
-        handle(contract.ImportSamples, partial(imports.on_import, samples=samples, files=files)),
+        handle(
+            contract.ImportSamples,
+            partial(imports.on_import, samples=samples, files=files, count_max=count_max),
+        ),
         handle(
             contract.RegisterSamples,
-            partial(submissions.on_register_many, samples=samples, files=files),
+            partial(
+                submissions.on_register_many, samples=samples, files=files, count_max=count_max
+            ),
         ),
         handle(
             contract.WithdrawSamples,

@@ -10,7 +10,7 @@ from services.sample.domain import Sample
 
 SAMPLES = ReadModel(
     "samples",
-    ask_by=("status", "sample_type", "submission_id", "present"),
+    ask_by=("status", "sample_type", "submission_id", "present", "held"),
     counted=("status", "sample_type", "present"),
 )
 
@@ -51,6 +51,7 @@ def document(loaded: Loaded[Sample]) -> Put:
             "sample_type": shown.details.sample_type,
             "submission_id": str(shown.submission_id) if shown.submission_id else None,
             "present": shown.status is not SampleStatus.WITHDRAWN,
+            "held": bool(shown.holds),
         },
     )
 
@@ -73,6 +74,7 @@ class SampleStore:
             "sample_type": query.sample_type,
             "submission_id": str(query.submission_id) if query.submission_id else None,
             "present": True if query.status is None else None,
+            "held": query.held,
         }
         views, total = await self._reader.page(
             asked, page=query.page, page_size=query.page_size, min_seq=query.min_seq

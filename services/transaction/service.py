@@ -47,8 +47,9 @@ SAGAS_REMEMBERED = 2_000
 def build(settings: Settings, platform: Platform) -> Service:
     """Put the service together; nothing runs yet."""
     partitions = [_partition(platform, number) for number in range(subjects.SAGA_PARTITIONS)]
-    waiting, timers, leases = Waiting(), Timers(platform.connection), _leases(settings, platform)
+    waiting, leases = Waiting(), _leases(settings, platform)
     ownership = Ownership(leases)
+    timers = Timers(platform.connection, waits=ownership.owns, clock=platform.clock)
     outbox = Outbox(platform.bus, timers)
     orchestrator = Orchestrator(partitions, outbox, timers, ownership, waiting=waiting)
     listed = projections.transactions(platform, partitions, ownership.watching(domain.SAGA))
@@ -107,6 +108,7 @@ def build(settings: Settings, platform: Platform) -> Service:
         tasks={
             "archive": archivist.run,
             "audit": auditor.run,
+            "arm timers": timers.run_late,
             "cancel timers": timers.run,
             "sweep": sweeper.run,
         },

@@ -11,7 +11,8 @@ import pytest
 
 from tests.architecture import tree
 
-PYDANTIC = frozenset({"pydantic", "pydantic_core", "annotated_types"})
+COMPUTING = frozenset({"pydantic", "pydantic_core", "annotated_types", "orjson", "jsonschema_rs"})
+"""Packages that only compute: models, JSON to and from text, and checks by a JSON Schema."""
 PROJECT = frozenset(tree.PACKAGES)
 
 # What reaches the world, time or chance. `datetime` and `uuid` are types here: making one out of
@@ -46,13 +47,13 @@ def impurities(names: set[str]) -> list[str]:
 def is_impure(name: str) -> bool:
     """Judge one dotted name."""
     top = name.partition(".")[0]
-    if top in PROJECT | PYDANTIC:
+    if top in PROJECT | COMPUTING:
         return False
     return top not in sys.stdlib_module_names or top in IMPURE or name in IMPURE
 
 
 def test_pure_modules_import_nothing_that_reaches_the_world() -> None:
-    """Contracts, sagas and domains import pydantic and harmless parts of the standard library."""
+    """Contracts, sagas and domains import what only computes."""
     found = {str(path): impurities(tree.imported(tree.parse(path))) for path in pure_modules()}
 
     assert {path: names for path, names in found.items() if names} == {}
@@ -65,13 +66,15 @@ def test_the_pure_modules_are_seen() -> None:
     assert tops == {"contracts", "sagas", "services"}
 
 
-@pytest.mark.parametrize("name", ["time", "os.path", "urllib.request", "nats.js", "orjson"])
+@pytest.mark.parametrize("name", ["time", "os.path", "urllib.request", "nats.js", "httpx"])
 def test_what_reaches_the_world_is_recognised(name: str) -> None:
     """Clock, files, network and third-party packages count as impure."""
     assert impurities({name}) == [name]
 
 
-@pytest.mark.parametrize("name", ["json", "urllib.parse", "pydantic.fields", "contracts.sample"])
+@pytest.mark.parametrize(
+    "name", ["json", "orjson", "urllib.parse", "pydantic.fields", "contracts.sample"]
+)
 def test_what_only_computes_is_allowed(name: str) -> None:
     """Values, parsing and the language of the laboratory are pure."""
     assert impurities({name}) == []

@@ -1,5 +1,6 @@
 """The catalog: every contract is found, says what it must, and reads old versions."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,11 +67,12 @@ def test_every_refusal_says_what_is_wrong_and_what_to_do(code: str) -> None:
 
 
 def test_no_two_http_bindings_collide() -> None:
-    """Method and path find one contract."""
+    """Method and path find one contract, wherever it is bound and whatever its parts are called."""
     bound = [
-        (m.contract.http.method, m.contract.http.path)
+        (http.method, re.sub(r"\{\w+\}", "{}", path))
         for m in catalog.MESSAGES.values()
-        if m.contract.http is not None
+        if (http := m.contract.http) is not None
+        for path in http.paths("/api/v1")
     ]
     assert len(bound) == len(set(bound))
 

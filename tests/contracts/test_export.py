@@ -17,7 +17,7 @@ from pydantic import StringConstraints
 
 from contracts import catalog, subjects
 from contracts.export import asyncapi, files, openapi, schemas
-from contracts.export.examples import NoExampleError, example
+from contracts.export.examples import NoExampleError, answer_example, example
 from contracts.message import Command, Event, Kind, Query, result_of
 from contracts.types import Value
 
@@ -110,7 +110,7 @@ def test_an_answer_fits_what_openapi_and_asyncapi_say_of_it(type_: str) -> None:
     components = bus_document()["components"]
     reference = f"#/components/messages/{type_}.answer/payload"
     validator = Draft202012Validator({"$ref": reference, "components": components})
-    body = {"result": json.loads(example(result).model_dump_json())}
+    body = {"result": answer_example(result)}
     assert [error.message for error in validator.iter_errors(body)] == []
     assert not validator.is_valid({"result": 7})
 
@@ -149,21 +149,51 @@ def test_every_http_binding_is_an_operation(type_: str) -> None:
     message, document = BOUND[type_], http_document()
     contract, http = message.contract, message.contract.http
     assert http is not None
-    operation = document["paths"][f"/api/v1{http.path}"][http.method.lower()]
-    assert operation["operationId"] == type_
-    assert operation["tags"] == [contract.owner]
-    assert operation["x-permission"] == contract.needs
-    assert str(http.status) in operation["responses"]
+    for number, path in enumerate(http.paths("/api/v1"), 1):
+        operation = document["paths"][path][http.method.lower()]
+        assert operation["operationId"] == (type_ if number == 1 else f"{type_}.{number}")
+        assert operation["tags"] == [contract.owner]
+        assert operation["x-permission"] == contract.needs
+        assert str(http.status) in operation["responses"]
 
-    own = [p for p in operation["parameters"] if "name" in p]
-    in_path = {p["name"] for p in own if p["in"] == "path"}
-    assert in_path == set(re.findall(r"\{(\w+)\}", http.path))
-    bodies = [c["schema"] for c in operation.get("requestBody", {}).get("content", {}).values()]
-    in_body: set[str] = set(bodies[0]["properties"]) if bodies else set()
-    in_query = {p["name"] for p in own if p["in"] == "query"}
-    assert in_path | in_body | in_query == set(message.model_fields)
-    assert len(in_path) + len(in_body) + len(in_query) == len(message.model_fields)
-    assert not in_body or not in_query
+        own = [p for p in operation["parameters"] if "name" in p]
+        in_path = {p["name"] for p in own if p["in"] == "path"}
+        assert in_path == set(re.findall(r"\{(\w+)\}", path))
+        bodies = [c["schema"] for c in operation.get("requestBody", {}).get("content", {}).values()]
+        in_body: set[str] = set(bodies[0].get("properties", ())) if bodies else set()
+        if http.body is not None:
+            in_body = {http.body}
+        in_query = {p["name"] for p in own if p["in"] == "query"}
+        assert in_path | in_body | in_query == set(message.model_fields)
+        assert len(in_path) + len(in_body) + len(in_query) == len(message.model_fields)
+        assert http.body is not None or not in_body or not in_query
+
+
+def test_no_two_operations_have_one_name() -> None:
+    """An operation that stands at several addresses has a name for each."""
+    names = [
+        operation["operationId"]
+        for path in http_document()["paths"].values()
+        for operation in path.values()
+    ]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("type_", sorted(BOUND))
+def test_what_is_versioned_says_so(type_: str) -> None:
+    """`If-Match`, `If-None-Match`, `ETag`, 304 and 202 stand where a binding names their field."""
+    http = BOUND[type_].contract.http
+    assert http is not None
+    operation = http_document()["paths"][http.paths("/api/v1")[0]][http.method.lower()]
+    names = {p["$ref"].rpartition("/")[2] for p in operation["parameters"] if "$ref" in p}
+    assert ("If-Match" in names) == (http.if_match is not None)
+    assert ("If-None-Match" in names) == (http.known is not None)
+    assert ("304" in operation["responses"]) == (http.known is not None)
+    done = operation["responses"][str(http.status)]
+    assert ("ETag" in done.get("headers", {})) == (http.etag is not None)
+    if http.accepted is not None:
+        (waiting,) = operation["responses"]["202"]["content"].values()
+        assert len(waiting["schema"]["anyOf"]) == 2
 
 
 @pytest.mark.parametrize("type_", sorted(BOUND))
@@ -172,14 +202,16 @@ def test_headers_and_problems_fit_the_kind_of_operation(type_: str) -> None:
     document = http_document()
     http = BOUND[type_].contract.http
     assert http is not None
-    operation = document["paths"][f"/api/v1{http.path}"][http.method.lower()]
+    operation = document["paths"][http.paths("/api/v1")[0]][http.method.lower()]
     names = {p["$ref"].rpartition("/")[2] for p in operation["parameters"] if "$ref" in p}
     changes = issubclass(BOUND[type_], Command)
     assert ({"Idempotency-Key", "Prefer"} <= names) == changes
     codes = {
         code
         for response in operation["responses"].values()
-        for code in response["content"].get("application/problem+json", {}).get("examples", {})
+        for code in response.get("content", {})
+        .get("application/problem+json", {})
+        .get("examples", {})
     }
     owner = BOUND[type_].contract.owner
     own = {code for code in catalog.REFUSALS if code.startswith((f"{owner}.", "request."))}

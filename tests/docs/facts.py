@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
+from infra.breaker.registry import BreakerSettings
 from infra.settings import CommonSettings, ServiceSettings
 from services import catalog
 
@@ -18,7 +19,7 @@ def settings() -> dict[str, str]:
 
 
 def _settings() -> Iterator[tuple[str, str]]:
-    models: list[type[BaseSettings]] = [CommonSettings, *_of_services()]
+    models: list[type[BaseSettings]] = [CommonSettings, BreakerSettings, *_of_services()]
     for model in models:
         prefix = str(model.model_config.get("env_prefix", ""))
         for name, field in model.model_fields.items():

@@ -11,6 +11,7 @@ import click
 import pytest
 import typer
 
+from infra.breaker import collector as breakers
 from infra.telemetry.metrics import FAMILIES
 from services.catalog import SERVICES
 from services.cli.app import app
@@ -46,7 +47,8 @@ def test_the_metrics_are_those_that_are_exported() -> None:
     """Name, kind, labels and meaning of every family, in their order."""
     listed = [tuple(row) for row in markdown.rows(OPERATIONS, "## Look at it")]
 
-    assert listed == [(f.name, f.kind, ", ".join(f.labels), f.help) for f in FAMILIES]
+    exported = (*FAMILIES, *breakers.FAMILIES)
+    assert listed == [(f.name, f.kind, ", ".join(f.labels), f.help) for f in exported]
 
 
 def test_the_steps_of_a_sample_are_those_of_the_domain() -> None:

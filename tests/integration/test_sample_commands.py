@@ -139,6 +139,10 @@ async def test_a_held_sample_is_not_used_until_the_hold_is_released(bench: Bench
     again = await bench.bus.ask(command)
     view = await shown(bench, one)
     listed = await bench.bus.ask(ListSamples(min_seq=view.seq))
+    on_hold = await bench.bus.ask(ListSamples(held=True, min_seq=view.seq))
+    assert {item.sample_id for item in on_hold.items} == {one, two}
+    free = await bench.bus.ask(ListSamples(held=False, min_seq=view.seq))
+    assert not {item.sample_id for item in free.items} & {one, two}
 
     assert (held.held, again) == (2, held)
     assert [(h.hold_id, h.kind, h.reason) for h in view.holds] == [

@@ -1,5 +1,6 @@
 """What a definition is: data with a name of its own."""
 
+import pickle
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from sagas.definitions import SAMPLE_INTAKE
 from sagas.engine.definition import RETRIABLE, Retry, Step
 from sagas.engine.mapping import SAGA_ID, Const, FirstOf, out, start, text
 from sagas.engine.writing import RETRIABLE_WITHIN, saga, seconds, step
+from tests.sagas.chronicle import Chronicle
 
 INTAKE_HASH = "6c75d03aefdf36cbf75d44d32c3f56a4bd82b6e29042088353151d81b8473f2b"
 
@@ -107,3 +109,13 @@ def test_only_a_retriable_step_has_a_deadline_of_itself() -> None:
 def test_a_text_counts_its_blanks() -> None:
     """Doubled braces are no blanks."""
     assert text("{} of {{}} {}", SAGA_ID, SAGA_ID).blanks == 2
+
+
+def test_a_definition_that_was_used_can_be_sent_to_another_process() -> None:
+    """What was made of its lines for speed stays behind, and is made anew there."""
+    Chronicle(SAMPLE_INTAKE).begin()
+    there = pickle.loads(pickle.dumps(SAMPLE_INTAKE))  # noqa: S301 - our own bytes
+    assert there == SAMPLE_INTAKE
+    log = Chronicle(there)
+    log.begin()
+    assert log.saga.steps["validate"].command_id is not None

@@ -1,7 +1,8 @@
 """One e-mail to one mail server: written, handed over, the server's answer judged.
 
 A connection is used for one e-mail: a laboratory tells few people, and a fresh one is never stale.
-Nothing is tried twice here.
+Each goes through the circuit breaker `smtp`: a server that is away is not asked by every e-mail
+anew. Nothing is tried twice here.
 """
 
 import asyncio
@@ -15,11 +16,22 @@ import aiosmtplib
 from aiosmtplib import SMTP
 
 from contracts.errors import Retryable
+from infra.breaker import (
+    BreakerRegistry,
+    CircuitBreaker,
+    CircuitBreakerConfig,
+    RequestTimeoutError,
+)
 from services.notification.domain import Email, Notification
 from services.notification.settings import Settings
 
 PERMANENT = 500
 """Replies from here on are final (RFC 5321, 4.2.1)."""
+CLOSING = 421
+"""The server's own reply that it takes nothing from anyone now."""
+REPLIES_MAX = 8
+"""Of one conversation: greeting, EHLO twice, STARTTLS, AUTH, sender, recipient, the mail."""
+RECOVERY_SECONDS_MAX = 30.0
 
 
 # Ordinary words and dots on both sides, in any script. What else RFC 5322 allows (quotes, comments,
@@ -33,6 +45,10 @@ class MailRefusedError(Exception):
 
 class MailDelayed(Retryable):
     """The mail server cannot take this e-mail now."""
+
+
+class MailServerUnwell(MailDelayed):
+    """The mail server takes no e-mail now, whoever it is for."""
 
 
 def compose(notification: Notification, email: Email, *, sender: str) -> EmailMessage:
@@ -55,16 +71,22 @@ def compose(notification: Notification, email: Email, *, sender: str) -> EmailMe
 class Mailer:
     """Hands e-mails to one server, over a bounded number of connections."""
 
-    def __init__(self, settings: Settings, host: str) -> None:
+    def __init__(self, settings: Settings, host: str, breaker: CircuitBreaker) -> None:
         """Prepare; nothing is connected."""
         self._settings = settings
         self._host = host
+        self._breaker = breaker
+        # E-mails wait for a connection here, no more than `under_way_max` of them: the breaker
+        # would refuse them.
         self._connections = asyncio.Semaphore(settings.connections_max)
 
     @classmethod
-    def of(cls, settings: Settings) -> Self | None:
+    def of(cls, settings: Settings, breakers: BreakerRegistry) -> Self | None:
         """Make one, where a mail server is set."""
-        return None if settings.smtp_host is None else cls(settings, settings.smtp_host)
+        if settings.smtp_host is None:
+            return None
+        breaker = breakers.get("smtp", _numbers(settings), exclude=(_is_of_one_mail,))
+        return cls(settings, settings.smtp_host, breaker)
 
     async def send(self, notification: Notification, email: Email) -> str:
         """Hand over one e-mail; give what the server said when it took it.
@@ -72,22 +94,28 @@ class Mailer:
         Raises:
             MailRefusedError: the server said no for good, or the address is none.
             MailDelayed: it cannot be reached, cannot be trusted, or said not now.
+            CircuitBreakerError: it was not asked, since it did not answer a moment ago.
         """
         message = compose(notification, email, sender=self._settings.smtp_from)
         async with self._connections:
             try:
-                async with self._connect() as smtp:
-                    _, said = await smtp.send_message(
-                        message, sender=self._settings.smtp_from, recipients=[email.recipient]
-                    )
-            except aiosmtplib.SMTPRecipientsRefused as error:
-                raise _judged(error.recipients[0]) from error
-            except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
-                raise _judged(error) from error
-            except (aiosmtplib.SMTPNotSupported, ValueError) as error:
-                raise MailRefusedError(str(error)) from error
-            except (aiosmtplib.SMTPException, OSError) as error:
-                raise MailDelayed(f"{self._host}: {error}") from error
+                return await self._breaker.call(self._hand_over, message, email.recipient)
+            except RequestTimeoutError as error:
+                raise MailServerUnwell(f"{self._host}: {error}") from error
+
+    async def _hand_over(self, message: EmailMessage, recipient: str) -> str:
+        sender = self._settings.smtp_from
+        try:
+            async with self._connect() as smtp:
+                _, said = await smtp.send_message(message, sender=sender, recipients=[recipient])
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            raise _judged(error.recipients[0]) from error
+        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
+            raise _judged(error) from error
+        except (aiosmtplib.SMTPNotSupported, ValueError) as error:
+            raise MailRefusedError(str(error)) from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise MailServerUnwell(f"{self._host}: {error}") from error
         return said
 
     def _connect(self) -> SMTP:
@@ -109,6 +137,24 @@ def _address(text: str) -> Address:
     return Address(username=found[1], domain=found[2])
 
 
+def _numbers(settings: Settings) -> CircuitBreakerConfig:
+    return CircuitBreakerConfig(
+        # Each answer has a bound of its own; this ends a server that uses it up every time.
+        request_timeout=REPLIES_MAX * settings.smtp_timeout_seconds,
+        max_concurrent_requests=settings.connections_max,
+        # Never longer than an e-mail would have waited for its own next attempt.
+        recovery_timeout=min(RECOVERY_SECONDS_MAX, settings.retry_max_seconds),
+        success_threshold=1,
+    )
+
+
+def _is_of_one_mail(error: Exception) -> bool:
+    """Tell what is wrong with one e-mail (its address, a grey list) from a server that is away."""
+    return not isinstance(error, MailServerUnwell)
+
+
 def _judged(reply: aiosmtplib.SMTPResponseException) -> MailRefusedError | MailDelayed:
     text = f"{reply.code} {reply.message}"
+    if reply.code == CLOSING:
+        return MailServerUnwell(text)
     return MailRefusedError(text) if reply.code >= PERMANENT else MailDelayed(text)

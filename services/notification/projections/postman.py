@@ -4,7 +4,8 @@ What is still to be sent is folded from the log at every start, so nothing else 
 e-mail is lost. A stop or crash between the server's yes and the record of it sends that e-mail once
 more: under the same Message-ID, by which mail programs that look for twins recognise them; others
 show both. The same holds for two processes of this service at once. Attempts are counted anew at
-every start.
+every start. While the circuit breaker spares the mail server e-mails wait here: that is what is
+done instead, and it is no attempt.
 """
 
 import asyncio
@@ -17,7 +18,6 @@ from tenacity import (
     RetryCallState,
     retry_if_exception_type,
     stop_after_attempt,
-    stop_after_delay,
     wait_exponential,
     wait_random_exponential,
 )
@@ -25,18 +25,21 @@ from tenacity import (
 from contracts import subjects
 from contracts.errors import Retryable
 from contracts.message import Event
+from infra.breaker import CircuitBreakerError
 from infra.bus.context import Context
 from infra.clock import Clock
 from infra.log.log import Aggregates
 from services.notification import domain
 from services.notification.domain import Email, Notification, Outbox
 from services.notification.projections.mail import MailDelayed, Mailer, MailRefusedError
-from services.notification.settings import Settings
+from services.notification.settings import Live, Settings
 
 ACTOR = "notification"
 BROKER_ATTEMPTS_MAX = 720
 """For reading or writing the log: with `BROKER_WAIT_MAX_SECONDS` an hour."""
 BROKER_WAIT_MAX_SECONDS = 5.0
+SPARED_SECONDS_MIN = 0.1
+"""Between two looks whether the mail server is asked again."""
 
 ResultT = TypeVar("ResultT")
 Record = Callable[[Notification | None, Email, str], Sequence[Event]]
@@ -53,12 +56,17 @@ class Postman:
         mailer: Mailer | None,
         settings: Settings,
         *,
+        live: Callable[[], Live],
         clock: Clock,
     ) -> None:
-        """Prepare; without a mailer what is to be sent is recorded as failed."""
+        """Prepare; without a mailer what is to be sent is recorded as failed.
+
+        `live` gives what the configuration says at the moment.
+        """
         self._notifications = notifications
         self._mailer = mailer
         self._settings = settings
+        self._live = live
         self._clock = clock
 
     async def run(self) -> None:
@@ -98,9 +106,12 @@ class Postman:
         """Try until the server takes it, refuses it, or the bounds are reached."""
         if self._mailer is None:
             return domain.failed, domain.NO_MAIL_SERVER
+        if not self._live().email_enabled:
+            return domain.failed, domain.EMAIL_OFF
+        until = self._clock.monotonic() + self._settings.give_up_seconds
         try:
             return domain.delivered, await self._retrying(email)(
-                self._mailer.send, notification, email
+                self._attempt, self._mailer, notification, email, until
             )
         except MailRefusedError as error:
             return domain.failed, str(error)
@@ -109,6 +120,23 @@ class Postman:
         except Exception as error:  # noqa: BLE001 - the loop's edge: one odd e-mail keeps no others
             _log.exception("email.unexpected", email=email.token)
             return domain.failed, f"cannot be sent: {type(error).__name__}"
+
+    async def _attempt(
+        self, mailer: Mailer, notification: Notification, email: Email, until: float
+    ) -> str:
+        """Hand over one e-mail once its server is not spared any more, until it is to be given up.
+
+        Raises:
+            MailRefusedError, MailDelayed: as `Mailer.send`.
+        """
+        while True:
+            try:
+                return await mailer.send(notification, email)
+            except CircuitBreakerError as spared:
+                wait_seconds = max(spared.retry_after, SPARED_SECONDS_MIN)
+                if self._clock.monotonic() + wait_seconds >= until:
+                    raise MailDelayed(str(spared)) from spared
+            await self._clock.sleep(wait_seconds)
 
     def _retrying(self, email: Email) -> AsyncRetrying:
         settings = self._settings
@@ -126,8 +154,7 @@ class Postman:
 
         return AsyncRetrying(
             retry=retry_if_exception_type(MailDelayed),
-            stop=stop_after_attempt(settings.attempts_max)
-            | stop_after_delay(settings.give_up_seconds),
+            stop=self._is_last,
             wait=wait_random_exponential(
                 multiplier=settings.retry_first_seconds, max=settings.retry_max_seconds
             ),
@@ -135,6 +162,13 @@ class Postman:
             before_sleep=tell,
             reraise=True,
         )
+
+    def _is_last(self, state: RetryCallState) -> bool:
+        """Say whether an e-mail was tried often or long enough, by what is in force now."""
+        settings, again_max = self._settings, self._live().max_retry_attempts
+        attempts_max = settings.attempts_max if again_max is None else 1 + again_max
+        tried_seconds = state.seconds_since_start or 0.0
+        return state.attempt_number >= attempts_max or tried_seconds >= settings.give_up_seconds
 
     async def _patiently(self, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Read or write the log over an outage of the broker: what happened must be recorded."""

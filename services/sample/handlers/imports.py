@@ -26,7 +26,15 @@ from infra.log.log import Change
 from services.sample.domain import Sample
 from services.sample.handlers.logs import Samples
 from services.sample.handlers.many import ROWS
-from services.sample.handlers.submissions import parts, read_rows, registrations, take_back
+from services.sample.handlers.submissions import (
+    CountMax,
+    parts,
+    read_rows,
+    refuse_too_many,
+    registrations,
+    take_back,
+    whole_manifest,
+)
 
 _OUTCOMES = TypeAdapter(list[RowOutcome])
 
@@ -52,13 +60,19 @@ async def on_prepare(
 
 
 async def on_import(
-    command: ImportSamples, context: Context, *, samples: Samples, files: Files
+    command: ImportSamples,
+    context: Context,
+    *,
+    samples: Samples,
+    files: Files,
+    count_max: CountMax = whole_manifest,
 ) -> SamplesImported:
     """Register part by part what can be, and say of every row what became of it."""
     rows = await read_rows(files, command.rows)
     registered: list[ManifestRow] = []
     outcomes: list[RowOutcome] = []
     try:
+        refuse_too_many(rows, count_max())
         for part in parts(rows):
             await _register(samples, command, part, context.part(f"row-{part[0].row}"))
             told = await _outcomes(samples, command.submission_id, part)

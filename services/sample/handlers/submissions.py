@@ -3,7 +3,7 @@
 No rule of the laboratory stands here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from contracts.aggregate import Decide
 from contracts.errors import Refused
 from contracts.sample import (
+    BatchTooLarge,
     MarkSamplesStored,
     RegisterSamples,
     SamplesRegistered,
@@ -20,7 +21,7 @@ from contracts.sample import (
     SamplesWithdrawn,
     WithdrawSamples,
 )
-from contracts.template import ManifestRow
+from contracts.template import ROWS_MAX, ManifestRow
 from contracts.types import Barcode, FileRef, SampleId, SubmissionId
 from infra.bus.context import Context
 from infra.bus.files import Files
@@ -34,13 +35,27 @@ ROWS_AT_ONCE = 450
 
 _ROWS = TypeAdapter(list[ManifestRow])
 
+CountMax = Callable[[], int]
+"""How many samples are taken at once, at the moment."""
+
+
+def whole_manifest() -> int:
+    """Take as many as a manifest can hold."""
+    return ROWS_MAX
+
 
 async def on_register_many(
-    command: RegisterSamples, context: Context, *, samples: Samples, files: Files
+    command: RegisterSamples,
+    context: Context,
+    *,
+    samples: Samples,
+    files: Files,
+    count_max: CountMax = whole_manifest,
 ) -> SamplesRegistered:
     """Register a submission, part by part; a refused part takes the earlier ones back."""
     rows = await read_rows(files, command.rows)
     try:
+        refuse_too_many(rows, count_max())
         for part in parts(rows):
             named = context.part(f"row-{part[0].row}")
             await _register_part(samples, command.submission_id, part, named)
@@ -154,6 +169,16 @@ def _mark(sample_id: SampleId) -> Decide[Sample]:
 async def read_rows(files: Files, ref: FileRef) -> list[ManifestRow]:
     """Read the rows of a manifest."""
     return _ROWS.validate_json(await files.get(ref))
+
+
+def refuse_too_many(rows: Sequence[ManifestRow], count_max: int) -> None:
+    """See that there are no more samples than are taken at once.
+
+    Raises:
+        Refused: there are.
+    """
+    if len(rows) > count_max:
+        raise Refused(BatchTooLarge(count=len(rows), count_max=count_max))
 
 
 def parts(rows: Sequence[ManifestRow]) -> Iterator[Sequence[ManifestRow]]:

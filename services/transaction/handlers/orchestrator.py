@@ -94,6 +94,8 @@ class Orchestrator:
             # After a lost race, another process's entry may have the same cause: that one counts.
             case Transition() as transition if loaded.state == transition.state:
                 asked = Asked.by(transition, loaded.seq)
+                if loaded.number == 1:
+                    self._timers.begin(saga_id)
                 await self._outbox.send(transition.state, asked, context)
                 self._tell(saga_id, transition, loaded)
             case Ignored(why=Why.EARLY, again_at=again_at) if again_at and isinstance(given, Due):
@@ -123,8 +125,17 @@ class Orchestrator:
                 return {}
             return {**to_entry_parts(decided.answer)[1], EPOCH: decided.epoch}
 
-        new = isinstance(given, Start)
-        change = Change(self._kind, str(saga_id), choose, new=new, effects=effects)
+        def result() -> SagaState | None:
+            return decided.answer.state if isinstance(decided.answer, Transition) else None
+
+        change = Change(
+            self._kind,
+            str(saga_id),
+            choose,
+            new=isinstance(given, Start),
+            effects=effects,
+            result=result,
+        )
         loaded: Loaded[SagaState] = (await self.of(saga_id).log.transact([change], context))[0]
         return loaded
 

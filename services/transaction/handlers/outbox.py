@@ -45,13 +45,18 @@ class Asked:
         """Give what an entry asked for and its saga still waits for."""
         steps = state.steps.values()
         awaited = {one for step in steps for one in (step.command_id, step.probe_id)}
-        armed = {state.timer, *(step.timer for step in steps)}
+        armed = timers_of(state)
         return cls(
             seq=entry.seq,
             commands=tuple(c for c in read_commands(entry.effects) if c.command_id in awaited),
             timers=tuple(t for t in read_timers(entry.effects) if t.name in armed),
             replies=read_replies(entry.effects),
         )
+
+
+def timers_of(state: SagaState) -> set[str | None]:
+    """Name the timers that count where a saga stands."""
+    return {state.timer, *(step.timer for step in state.steps.values())}
 
 
 class Outbox:
@@ -68,6 +73,7 @@ class Outbox:
         Raises:
             Retryable: the broker is unwell; some of it may be out.
         """
+        self._timers.keep(state.saga_id, timers_of(state))
         # At once: with a broker that syncs, each of them takes as long as an append.
         sent = [self._timers.arm(state.saga_id, timer, context) for timer in asked.timers]
         sent += [self._command(state, command, context) for command in asked.commands]

@@ -33,6 +33,10 @@ class Ownership:
         """List the partitions that this process owns."""
         return self._leases.held
 
+    def owns(self, saga_id: UUID) -> bool:
+        """Say whether this process carries a saga on, as far as it knows."""
+        return subjects.saga_partition(saga_id) in self.partitions
+
     def epoch(self, saga_id: UUID, *, owned: bool) -> int:
         """Give the epoch to decide on a saga under; `owned` where only its owner may.
 

@@ -15,6 +15,7 @@ from infra.store.client import Store
 from infra.telemetry import metrics
 from services.transaction.projections.auditor import Auditor, Drift, Finding, first_difference
 from services.transaction.store import TRANSACTIONS
+from tests.fixtures.raw_store import raw
 from tests.integration.listing.house import (
     REVIEW,
     TELL,
@@ -44,7 +45,7 @@ async def items(house: House) -> list[Item]:
 
 async def documents(house: House) -> list[dict[str, Any]]:
     """Read the read model as it lies in the store."""
-    return await house.store.collection(DOCUMENTS).find().sort("_id", 1).to_list(None)
+    return await raw(house.store, DOCUMENTS).find().sort("_id", 1).to_list(None)
 
 
 async def test_a_list_that_is_right_is_left_alone(house: House, items: list[Item]) -> None:
@@ -80,7 +81,7 @@ async def test_a_changed_document_is_found_and_mended(
 ) -> None:
     """One cycle names the saga and the place, counts it, and writes what the log says."""
     before, victim = await documents(house), items[3]
-    await house.store.collection(DOCUMENTS).update_one({"_id": victim.key}, change)
+    await raw(house.store, DOCUMENTS).update_one({"_id": victim.key}, change)
 
     (finding,) = await house.auditor().cycle()
 
@@ -93,7 +94,7 @@ async def test_a_changed_document_is_found_and_mended(
 async def test_a_deleted_document_is_found_and_mended(house: House, items: list[Item]) -> None:
     """It is listed and counted again."""
     before = await documents(house)
-    await house.store.collection(DOCUMENTS).delete_one({"_id": items[3].key})
+    await raw(house.store, DOCUMENTS).delete_one({"_id": items[3].key})
 
     (finding,) = await house.auditor().cycle()
 
@@ -114,7 +115,7 @@ async def test_a_document_that_stayed_behind_is_found_and_mended(
     after = await house.approve(items[3], by="bob", at=SYSTEM.now())
     await house.shown(after)
     right = await documents(house)
-    await house.store.collection(DOCUMENTS).replace_one({"_id": items[3].key}, old)
+    await raw(house.store, DOCUMENTS).replace_one({"_id": items[3].key}, old)
 
     (finding,) = await house.auditor().cycle()
 
@@ -145,7 +146,7 @@ async def test_what_the_projector_has_not_come_to_is_drift_after_a_grace(
 async def test_findings_are_shown_for_two_cycles(house: House, items: list[Item]) -> None:
     """The metric goes back once a whole cycle found nothing."""
     auditor = house.auditor()
-    await house.store.collection(DOCUMENTS).delete_many({"_id": {"$in": [items[1].key]}})
+    await raw(house.store, DOCUMENTS).delete_many({"_id": {"$in": [items[1].key]}})
     shown: list[float] = []
     for _ in range(3):
         await auditor.cycle()
@@ -159,7 +160,7 @@ async def test_a_log_that_cannot_be_read_is_told_of_and_the_others_are_audited(
     """There is nothing to compare with: the document stays, and the cycle goes on."""
     victim = UUID(items[0].key)
     await house.connection.publish(subjects.saga_log(victim), b'{"number": 2}', {})
-    await house.store.collection(DOCUMENTS).delete_one({"_id": items[7].key})
+    await raw(house.store, DOCUMENTS).delete_one({"_id": items[7].key})
     before = (await house.reader.stored(items[0].key))[1]
 
     auditor = house.auditor()
@@ -174,7 +175,7 @@ async def test_the_auditor_runs_by_itself_where_the_list_is_written(
     house: House, items: list[Item]
 ) -> None:
     """It begins at once, and one saga follows the other."""
-    await house.store.collection(DOCUMENTS).delete_one({"_id": items[5].key})
+    await raw(house.store, DOCUMENTS).delete_one({"_id": items[5].key})
     auditor = Auditor(house.partitions, house.projector, reader=house.reader, every_seconds=0.01)
     running = asyncio.create_task(auditor.run())
     try:

@@ -15,6 +15,7 @@ from infra.store.client import Store
 from infra.store.pointer import POINTERS, read_pointer
 from infra.store.read_model import VIEW
 from services.transaction.store import TRANSACTIONS
+from tests.fixtures.raw_store import raw
 from tests.integration.listing.house import (
     REVIEW,
     TELL,
@@ -85,7 +86,7 @@ async def test_a_list_that_is_behind_never_shows_an_older_view(
     for item in items:
         await house.shown(item)
     before = {item.key: (await house.reader.stored(item.key))[1] for item in items}
-    await store.collection(POINTERS).update_one(
+    await raw(store, POINTERS).update_one(
         {"_id": "transactions"}, {"$set": {"seq": [0] * subjects.SAGA_PARTITIONS}}
     )
     async with living(provisioned, store) as other:

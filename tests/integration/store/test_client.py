@@ -8,8 +8,11 @@ from pymongo.errors import OperationFailure
 
 from contracts.errors import Conflict, Retryable
 from infra.clock import SYSTEM
-from infra.store.client import Session, Store, StoreUnavailable, options_for, reaching
+from infra.store.client import Store, options_for
+from infra.store.errors import StoreUnavailable, reaching
+from infra.store.guarded import Session
 from infra.supervisor import free_port
+from tests.fixtures.raw_store import raw
 
 EMBEDDED = "mongodb://127.0.0.1:27017/"
 PRODUCTION = "mongodb://a,b,c/?replicaSet=rs0&retryWrites=true&w=majority&journal=true"
@@ -51,7 +54,7 @@ def test_the_url_of_a_replica_set_is_left_as_it_is() -> None:
 
 async def test_writes_together_are_all_or_nothing(store: Store) -> None:
     """A failure in the middle leaves nothing of what came before it."""
-    things = store.collection("things")
+    things = raw(store, "things")
     await things.insert_one({"_id": "present"})
 
     async def work(session: Session) -> None:
@@ -66,7 +69,7 @@ async def test_writes_together_are_all_or_nothing(store: Store) -> None:
 
 async def test_two_writers_of_one_document_are_a_conflict(store: Store) -> None:
     """The second is told that another was first, as what can be tried again."""
-    things = store.collection("things")
+    things = raw(store, "things")
     await things.insert_one({"_id": "one", "n": 0})
     second_failed = asyncio.Event()
 
@@ -87,7 +90,7 @@ async def test_two_writers_of_one_document_are_a_conflict(store: Store) -> None:
 
 async def test_who_is_cancelled_leaves_no_transaction_in_the_middle(store: Store) -> None:
     """Writes that were begun together are finished together."""
-    things = store.collection("things")
+    things = raw(store, "things")
     begun = asyncio.Event()
 
     async def work(session: Session) -> None:
@@ -108,4 +111,4 @@ async def test_who_is_cancelled_leaves_no_transaction_in_the_middle(store: Store
 async def test_a_mistake_of_ours_is_not_dressed_up_as_an_outage(store: Store) -> None:
     """What will never work is not tried for ever."""
     with pytest.raises(OperationFailure), reaching("things cannot be read"):
-        await store.collection("things").find_one({"$nonsense": 1})
+        await raw(store, "things").find_one({"$nonsense": 1})

@@ -9,6 +9,7 @@ from infra.store.client import Store
 from infra.store.generation import Generation, read_block
 from infra.store.queries import Reader
 from infra.store.read_model import SEQ, VIEW, Put, ReadModel, Write
+from tests.fixtures.raw_store import raw
 from tests.integration.store.ledger import (
     THINGS,
     Ledger,
@@ -31,8 +32,8 @@ def shown(name: str, seq: int, colour: str) -> Put:
 async def views(store: Store, generation: Generation) -> dict[str, object]:
     """Read what is shown, by id, and check that it is counted so."""
     number = generation.pointer.generation
-    documents = await store.collection(GUARDED.collection(number)).find().to_list(None)
-    blocks = await store.collection(GUARDED.blocks(number)).find().to_list(None)
+    documents = await raw(store, GUARDED.collection(number)).find().to_list(None)
+    blocks = await raw(store, GUARDED.blocks(number)).find().to_list(None)
     counted = sum((read_block(block) for block in blocks), Counter[int]())
     codes = {facet[0]: code for code, facet in enumerate(generation.pointer.facets, start=1)}
     assert counted == Counter(codes[document["colour"]] for document in documents)
@@ -61,7 +62,7 @@ async def test_what_is_removed_can_come_again(store: Store) -> None:
     """A guard is a document's own, and goes with it."""
     generation = await Generation.claim(store, GUARDED, GUARDED.name)
     await generation.write([shown("a", 5, "red")], (1,))
-    await store.collection(GUARDED.collection(1)).delete_one({"_id": "a"})
+    await raw(store, GUARDED.collection(1)).delete_one({"_id": "a"})
     again = await Generation.claim(store, GUARDED, GUARDED.name)
     await again.write([shown("a", 4, "blue")], (2,))
 
@@ -91,7 +92,7 @@ async def test_a_mended_document_is_listed_and_counted_as_before(
         async with running(projector):
             await projector.wait_for(700)
         projector = projector_of(store, ledger)
-    documents = store.collection(THINGS.collection(1))
+    documents = raw(store, THINGS.collection(1))
     if restarted:
         await documents.update_one({"_id": "ann-0600"}, corruption)
     async with running(projector):
@@ -124,7 +125,7 @@ async def test_a_document_without_an_order_is_no_reason_to_stop(
     projector = projector_of(store, ledger)
     async with running(projector):
         await projector.wait_for(30)
-    documents = store.collection(THINGS.collection(1))
+    documents = raw(store, THINGS.collection(1))
     await documents.update_one({"_id": "ann-0007"}, {"$unset": {"order": ""}})
 
     again = projector_of(store, ledger)
@@ -139,7 +140,7 @@ async def test_a_deleted_document_is_mended(store: Store, ledger: Ledger) -> Non
     projector = projector_of(store, ledger)
     async with running(projector):
         await projector.wait_for(30)
-        await store.collection(THINGS.collection(1)).delete_one({"_id": "ann-0007"})
+        await raw(store, THINGS.collection(1)).delete_one({"_id": "ann-0007"})
         right = write_of(ledger.lines[7])
         assert isinstance(right, Put)
         assert await projector.mend(right, None)

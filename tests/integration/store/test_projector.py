@@ -13,6 +13,7 @@ from infra.store.pointer import POINTERS, Displaced, read_pointer
 from infra.store.projector import Projector
 from infra.store.queries import Reader
 from infra.telemetry import metrics
+from tests.fixtures.raw_store import raw
 from tests.fixtures.servers import DocumentStoreServer
 from tests.integration.store.ledger import (
     THINGS,
@@ -62,7 +63,7 @@ async def test_applying_the_same_items_again_changes_nothing(store: Store, ledge
     await ledger.write_all([*many(150), ("ann-00003", None)])
     async with running(projector):
         before = await everything(reader, min_seq=151)
-    await store.collection(POINTERS).update_one({"_id": "things"}, {"$set": {"seq": 40}})
+    await raw(store, POINTERS).update_one({"_id": "things"}, {"$set": {"seq": 40}})
 
     again = projector_of(store, ledger)
     async with running(again):
@@ -111,7 +112,7 @@ async def test_documents_deleted_by_hand_come_back_at_the_next_start(
     projector = projector_of(store, ledger)
     async with running(projector):
         await projector.wait_for(await ledger.write_all(many(30)))
-    await store.collection(THINGS.collection(1)).delete_many({"colour": "red"})
+    await raw(store, THINGS.collection(1)).delete_many({"colour": "red"})
 
     again = projector_of(store, ledger)
     async with running(again):
@@ -195,7 +196,7 @@ async def test_an_overtaken_writer_changes_nothing(store: Store, ledger: Ledger)
     with pytest.raises(Displaced):
         await late.write((await project(ledger.lines))[:1], (1,))
 
-    found = await store.collection(THINGS.collection(1)).find_one({"_id": "ann-1"})
+    found = await raw(store, THINGS.collection(1)).find_one({"_id": "ann-1"})
     assert found is not None
     assert found["colour"] == "green"
 
@@ -244,12 +245,12 @@ async def test_what_is_written_is_counted(store: Store, ledger: Ledger) -> None:
 
 async def _copy(store: Store, generation: int) -> dict[str, list[dict[str, object]]]:
     names = (POINTERS, THINGS.collection(generation), THINGS.blocks(generation))
-    return {name: await store.collection(name).find().to_list(None) for name in names}
+    return {name: await raw(store, name).find().to_list(None) for name in names}
 
 
 async def _put_back(
     store: Store, generation: int, saved: dict[str, list[dict[str, object]]]
 ) -> None:
     for name in (THINGS.collection(generation), THINGS.blocks(generation), POINTERS):
-        await store.collection(name).delete_many({})
-        await store.collection(name).insert_many(saved[name])
+        await raw(store, name).delete_many({})
+        await raw(store, name).insert_many(saved[name])

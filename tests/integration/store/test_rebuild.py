@@ -9,6 +9,7 @@ from infra.store.client import Store
 from infra.store.pointer import generations, read_pointer
 from infra.store.queries import Reader
 from infra.store.rebuild import tidy
+from tests.fixtures.raw_store import raw
 from tests.integration.store.ledger import (
     THINGS,
     Ledger,
@@ -56,7 +57,7 @@ async def test_a_rebuild_repairs_what_was_changed_by_hand(store: Store, ledger: 
     projector = projector_of(store, ledger)
     async with running(projector):
         await projector.wait_for(await ledger.write_all([("ann-1", "red"), ("ann-2", "blue")]))
-        await store.collection(THINGS.collection(1)).update_many({}, {"$set": {"view": {}}})
+        await raw(store, THINGS.collection(1)).update_many({}, {"$set": {"view": {}}})
 
         await projector.rebuild()
 

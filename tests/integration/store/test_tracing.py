@@ -14,6 +14,7 @@ from infra.store.client import Store
 from infra.store.tracing import instrument, span_for, untraced
 from infra.telemetry import tracing
 from tests.fixtures.otlp import OtlpReceiver, otlp
+from tests.fixtures.raw_store import raw
 from tests.integration.store.ledger import Ledger, projector_of, running
 
 __all__ = ["otlp"]
@@ -90,8 +91,8 @@ async def test_calls_outside_of_any_trace_can_be_kept_silent(
 ) -> None:
     """Within `untraced` nothing is recorded; outside of it every call is."""
     with untraced():
-        await store.collection("silent").find_one({})
-    await store.collection("loud").find_one({})
+        await raw(store, "silent").find_one({})
+    await raw(store, "loud").find_one({})
     tracing.flush()
 
     spans = instrumented.wait_for(f"{store.database}.find")

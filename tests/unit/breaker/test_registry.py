@@ -4,6 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
+from contracts.errors import Unavailable
 from infra.breaker import (
     BreakerRegistry,
     CircuitBreakerConfig,
@@ -91,6 +92,22 @@ def test_one_or_all_are_opened_and_reset_by_hand(registry: BreakerRegistry) -> N
         ("smtp", State.FORCED_OPEN),
         ("smtp", State.CLOSED),
     ]
+
+
+def test_a_refusal_says_who_refused_and_when_to_come_again(breakers: BreakerLab) -> None:
+    """Whole seconds, and never at once."""
+    breaker = breakers.make("index", CircuitBreakerConfig(recovery_timeout=7.2), state=State.OPEN)
+
+    def refusal() -> Unavailable:
+        coroutine = breaker.call(fine)
+        with pytest.raises(CircuitBreakerError) as refused:
+            coroutine.send(None)
+        return refused.value.refusal("The index")
+
+    assert refusal().retry_after_seconds == 8
+    assert refusal().what == "The index (circuit breaker index is open)"
+    breakers.move(7.1)
+    assert refusal().retry_after_seconds == 1
 
 
 async def test_metrics_are_read_from_the_breakers(registry: BreakerRegistry) -> None:

@@ -2,10 +2,13 @@
 
 import pytest
 from starlette.requests import Request
+from starlette.responses import Response
 
 from contracts.errors import NotFound, Refused
-from infra.breaker import BreakerRegistry, State
+from infra.breaker import BreakerRegistry, State, StateChange
 from infra.http.breakers import breaker_routes
+from infra.http.headers import claimed_operator
+from infra.http.routing import Route
 from tests.unit.http.conftest import Connect
 
 
@@ -76,3 +79,41 @@ async def test_who_may_not_changes_nothing(
 
     assert response.status_code == 404
     assert registry.get("smtp").breaker_state is State.OPEN
+
+
+async def test_who_did_it_is_told_to_those_who_watch(
+    connect: Connect, registry: BreakerRegistry
+) -> None:
+    """The actor is who the request says that it is; a name that is none changes nothing."""
+    changes = list[StateChange]()
+    registry.watch(changes.append)
+    async with connect(breaker_routes(registry, claimed_operator)) as client:
+        ways = [("force-open", "ada"), ("reset", "bob")]
+        for route, actor in ways:
+            await client.post(f"/circuit-breaker/{route}?name=smtp", headers={"X-Actor": actor})
+        await client.post("/circuit-breaker/force-open?name=smtp")
+        await client.post("/circuit-breaker/reset?name=smtp", headers={"X-Actor": "a" * 200})
+
+    assert [change.by for change in changes] == ["ada", "bob", "anonymous"]
+
+
+async def test_an_endpoint_that_is_refused_by_a_breaker_answers_503(
+    connect: Connect, registry: BreakerRegistry
+) -> None:
+    """With the breaker's name and when to come again, whoever the endpoint belongs to."""
+
+    async def fine() -> None:
+        return None
+
+    async def lean(_: Request) -> Response:
+        await registry.get("index").call(fine)
+        return Response("fine")
+
+    route = Route(method="GET", path="/lean", endpoint=lean, operation="test.lean")
+    registry.get("index").open()
+    async with connect([route]) as client:
+        answer = await client.get("/lean")
+
+    assert answer.status_code == 503
+    assert 27 <= int(answer.headers["Retry-After"]) <= 30
+    assert "circuit breaker index is open" in answer.json()["detail"]

@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import orjson
 import pytest
 
 from contracts import subjects
+from contracts.config import BulkConfig, DeleteConfig, SetConfig
+from contracts.config_types import Environment
+from contracts.config_views import ConfigEdited
 from contracts.envelope import Envelope
 from contracts.errors import Refused
 from contracts.message import Command, Query
@@ -54,6 +58,13 @@ VIEW = SampleView(
     changed_at=NOON,
     seq=3,
 )
+EDITED = ConfigEdited(
+    service_name="sample-service",
+    environment=Environment.STAGING,
+    version=7,
+    affected=[],
+    warnings=[],
+)
 
 
 class Happened:
@@ -90,7 +101,15 @@ class Happening:
 async def server(asker: Asker, keeper: Keeper) -> AsyncGenerator[HttpServer]:
     """Give a server on a free port that answers from `asker`."""
     asking = Asking(ask=asker, files=keeper)
-    contracts = (GetSample, ListSamples, ChangeSampleStatus, SubmitManifest)
+    contracts = (
+        GetSample,
+        ListSamples,
+        ChangeSampleStatus,
+        SubmitManifest,
+        SetConfig,
+        BulkConfig,
+        DeleteConfig,
+    )
     app = App("test", [*routes(contracts, asking), stream_route(Happened())])
     running = HttpServer(app, host="127.0.0.1", port=0, on_stop=app.stop)
     await running.start()
@@ -118,11 +137,27 @@ async def edge(server: HttpServer) -> AsyncGenerator[EdgeClient]:
             ChangeSampleStatus(sample_id=SAMPLE, status=SampleStatus.PENDING, reason="looked at"),
             VIEW,
         ),
+        (SetConfig(service="sample-service", name="limits.rows", value=None), EDITED),
+        (
+            BulkConfig(
+                service="sample-service",
+                environment=Environment.STAGING,
+                values={"mode": [1, {"deep": None}]},
+                mode="replace",
+                expected_version=0,
+                dry_run=True,
+            ),
+            EDITED,
+        ),
+        (
+            DeleteConfig(service="sample-service", name="a", reason="no longer read"),
+            EDITED.model_copy(update={"change_request": SAMPLE}),
+        ),
     ],
-    ids=["path", "query", "list", "body"],
+    ids=["path", "query", "list", "body", "root", "whole body", "waits for consent"],
 )
 async def test_what_is_asked_arrives_and_the_answer_comes_back(
-    edge: EdgeClient, asker: Asker, message: Query[SampleView] | Command[SampleView], answer: object
+    edge: EdgeClient, asker: Asker, message: Query[Any] | Command[Any], answer: object
 ) -> None:
     """Path, query and body together carry every field, and who asked."""
     asker.answers[message.contract.type] = answer
@@ -182,6 +217,16 @@ async def test_nobody_there_is_said_with_the_address() -> None:
     async with EdgeClient(url) as edge:
         with pytest.raises(EdgeUnreachableError, match=url):
             await edge.ask(GetSample(sample_id=SAMPLE))
+
+
+async def test_an_edge_that_is_away_is_not_asked_by_every_question_anew() -> None:
+    """After a few failures a question is answered at once, for a moment."""
+    async with EdgeClient(f"http://127.0.0.1:{free_port()}") as edge:
+        for _ in range(5):
+            with pytest.raises(EdgeUnreachableError, match="does not answer"):
+                await edge.get_json("/health")
+        with pytest.raises(EdgeUnreachableError, match="circuit breaker 'edge' is open"):
+            await edge.get_json("/health")
 
 
 async def test_a_page_that_is_no_problem_is_told_as_one() -> None:

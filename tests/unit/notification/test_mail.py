@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from contracts.notification import Template
 from contracts.types import NotificationId
+from infra.breaker import BreakerRegistry
 from infra.clock import SYSTEM
 from infra.ids import new_id
 from services.notification.domain import Email, Notification
@@ -80,8 +81,11 @@ def test_any_address_that_the_contract_takes_is_written_or_refused(address: str)
 
 def test_without_a_host_there_is_no_mailer() -> None:
     """Whether e-mails are sent at all is decided by one setting."""
-    assert Mailer.of(Settings()) is None
-    assert Mailer.of(Settings(smtp_host="mail.test")) is not None
+    breakers = BreakerRegistry("notification")
+    assert Mailer.of(Settings(), breakers) is None
+    assert breakers.snapshot() == []
+    assert Mailer.of(Settings(smtp_host="mail.test"), breakers) is not None
+    assert [one.name for one in breakers.snapshot()] == ["smtp"]
 
 
 @pytest.mark.parametrize(
