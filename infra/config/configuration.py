@@ -104,7 +104,7 @@ class Configuration(Generic[LiveT]):
             for one in SOURCES
         }
         self._refused = metrics.counter("tracseq_config_refused_total", service=program)
-        self._seen = metrics.gauge("tracseq_config_seen_timestamp_seconds", service=program)
+        self._seen = metrics.gauge("tracseq_config_seen_unix_time", service=program)
         self._show()
 
     def on_change(self, listener: Callable[[LiveT], None]) -> None:

@@ -83,7 +83,7 @@ FAMILIES = (
         "Where its configuration came from: 1 for bus, http, file or defaults, 0 for the others.",
     ),
     Family(
-        "tracseq_config_seen_timestamp_seconds",
+        "tracseq_config_seen_unix_time",
         "gauge",
         ("service",),
         "When its configuration was last known to be the newest, as Unix time; 0 for never.",

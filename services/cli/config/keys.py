@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from contracts.config import RotateKeys
 from contracts.config_queries import GetSealingKey
+from contracts.config_types import ServiceName
 from infra.config.keyring import KeyFileError, Keyring
 from infra.http.client import EdgeClient
 from services.cli import output, running
 from services.cli.actor import who
 from services.cli.config.given import AsOption, ReasonOption, made
-from services.cli.outcome import CliError, command
+from services.cli.outcome import CliError, command, usage_error
 from services.cli.running import DATA_DEFAULT, DataOption, JsonOption
+
+_NAME: TypeAdapter[str] = TypeAdapter(ServiceName)
 
 RingArgument = Annotated[
     Path,
@@ -91,7 +95,7 @@ def _register_derive(own: typer.Typer) -> None:
         """
         try:
             held = Keyring.load(ring)
-            files = {one: out / f"{one}.json" for one in services}
+            files = {one: out / f"{one}.json" for one in map(_named, services)}
             for service, file in files.items():
                 held.service_keys(service).save(file)
         except KeyFileError as error:
@@ -135,6 +139,15 @@ def _register_show(own: typer.Typer) -> None:
             output.print_json(found)
         else:
             output.print_text(found.public_key)
+
+
+def _named(service: str) -> str:
+    """See that a name is that of a service: it becomes that of a file."""
+    try:
+        return _NAME.validate_python(service)
+    except ValidationError:
+        remedy = "Name services, such as auth-service."
+        raise usage_error("SERVICE", service, "is no name of a service", remedy) from None
 
 
 def _say(ring: Path, key_id: str, *, as_json: bool) -> None:

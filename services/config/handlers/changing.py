@@ -126,12 +126,12 @@ async def on_decide(command: DecideChange, context: Context, *, desk: Desk) -> C
         return _shown(edits, layers, [])
     edition = Edition(edits, by)
     if edits.percents:
-        desk.plan(edition, layers, await desk.schemas(edits.service))
+        desk.plan(edition, layers, await desk.schemas(edits))
         begun = await begin(desk, edits, by, context, also=[deciding])
         return _shown(edits, {edits.environment: begun.state}, []).model_copy(
             update={"seq": begun.seq}
         )
-    planned = desk.plan(edition, layers, await desk.schemas(edits.service))
+    planned = desk.plan(edition, layers, await desk.schemas(edits))
     done = await desk.log.transact([deciding, *desk.changes(edition)], context)
     return desk.told(_shown(edits, layers, affected(edits, layers, planned)), done)
 

@@ -19,7 +19,7 @@ from contracts.config_refusals import (
     VersionRequired,
 )
 from contracts.config_release import Cause, ChangeRequested, Edits, Released
-from contracts.config_types import Environment
+from contracts.config_types import RUN_IN, Environment
 from contracts.config_views import Affected, ConfigEdited
 from contracts.entry import Entry
 from contracts.errors import Conflict, Refusal, Refused
@@ -123,9 +123,10 @@ class Desk:
         """Load a template."""
         return await self.log.load(TEMPLATE, name)
 
-    async def schemas(self, service: str) -> Schemas:
-        """Gather what a service's releases are checked by."""
-        return await gather(self.log, self.presence, self.safe, service)
+    async def schemas(self, edits: Edits) -> Schemas:
+        """Gather what the releases are checked by that an edit may make."""
+        reached = RUN_IN if edits.environment is Environment.DEFAULT else (edits.environment,)
+        return await gather(self.log, self.presence, self.safe, (edits.service, reached))
 
     async def edit(
         self,
@@ -235,7 +236,7 @@ class Desk:
     async def _plan(
         self, edition: Edition, edits: Edits, layers: Layers
     ) -> tuple[ConfigEdited, dict[Environment, Released]]:
-        schemas = await self.schemas(edits.service)
+        schemas = await self.schemas(edits)
         planned = self.plan(edition, layers, schemas)
         shown = ConfigEdited(
             service_name=edits.service,

@@ -1,11 +1,12 @@
 """What a release is checked by: the schemas of every program that may read it, by environment."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from contracts.config_release import Edits, Released
-from contracts.config_types import RUN_IN, Environment
+from contracts.config_types import Environment
 from contracts.config_views import Caution
 from contracts.errors import FieldError
 from infra.log.log import Log
@@ -43,13 +44,16 @@ class Schemas:
         return schema.cautions(edits.set.keys(), everything)
 
 
-async def gather(log: Log, presence: Presence, safe: Safe, service: str) -> Schemas:
+async def gather(
+    log: Log, presence: Presence, safe: Safe, where: tuple[str, Sequence[Environment]]
+) -> Schemas:
     """Gather the schemas of a service: of the programs that run, and of what is known of it."""
+    service, environments = where
     known: Known | None = (await log.load(SCHEMA, service, fresh=False)).state
     own: Program = ("what is known of it", schema_of_defaults(service))
     by_environment: dict[Environment, list[Program]] = {Environment.DEFAULT: [own]}
-    running = await asyncio.gather(*(presence.of(service, one) for one in RUN_IN))
-    for environment, clients in zip(RUN_IN, running, strict=True):
+    running = await asyncio.gather(*(presence.of(service, one) for one in environments))
+    for environment, clients in zip(environments, running, strict=True):
         counting = schema.in_question(known, {one.schema_hash for one in clients})
         by_environment[environment] = [
             own,

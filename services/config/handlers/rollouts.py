@@ -62,7 +62,7 @@ async def on_begin(
         cause=Cause.ROLLOUT_BEGUN,
         reason=command.reason,
     )
-    schemas = await desk.schemas(command.service)
+    schemas = await desk.schemas(edits)
     # What comes at the end is checked at the beginning: by every program, as if it were in force.
     planned = desk.plan(Edition(edits, By(author=context.actor, at=context.now)), layers, schemas)
     shown = ConfigEdited(
