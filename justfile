@@ -79,7 +79,7 @@ contracts-export *args:
 [doc("Resolve the dependencies anew into requirements.lock, with hashes (needs uv on PATH)")]
 [group("change")]
 lock *args:
-    uv pip compile pyproject.toml --extra embedded --group dev --generate-hashes \
+    uv pip compile pyproject.toml --extra embedded --group dev --group bench --generate-hashes \
         -o requirements.lock --python-version 3.11 "$@"
 
 [doc("Resolve what the saga benches compare with anew into requirements-bench.lock (needs uv on PATH)")]

@@ -50,6 +50,9 @@ async def watched(nats_url: str) -> AsyncGenerator[tuple[Fleet, Update, Bus]]:
         open_bus(nats_url) as bus,
         fleet(sys.executable, "bench.config.watchers", nats_url) as watching,
     ):
+        # A service that is configured at all has a layer beneath its environments.
+        beneath = SetConfig(service=SERVICE, name="number", value=0)
+        await bus.ask(beneath, timeout_seconds=ASK_SECONDS)
 
         async def update(number: int) -> float:
             began = time.monotonic()

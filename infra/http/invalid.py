@@ -16,6 +16,8 @@ ERRORS_MAX = 100
 VALUE_CHARS_MAX = 120
 """How much of a wrong value is given back."""
 
+ELSEWHERE = "See /openapi.json for what is accepted."
+
 _SAYS: dict[str, tuple[str, str]] = {
     "missing": ("is missing", "Give it."),
     "none_required": ("must be empty", "Leave it out, or give null."),
@@ -114,10 +116,21 @@ def _say(item: Any, model: type[BaseModel]) -> FieldError:  # noqa: ANN401 - pyd
         problem, remedy = "is not known here", _known_fields(model, loc)
     elif kind in _SAYS:
         problem, remedy = (said.format_map(item.get("ctx", {})) for said in _SAYS[kind])
+    elif kind == "value_error":
+        # Our own words: the problem, and after a semicolon or colon what to do.
+        problem, remedy = _split(str(item["msg"]).removeprefix("Value error, "))
     else:
-        problem, remedy = str(item["msg"]), "See /openapi.json for what is accepted."
+        problem, remedy = str(item["msg"]), ELSEWHERE
     value = None if kind == "missing" or "input" not in item else shorten(item["input"])
     return FieldError(field=_path(loc) or "body", value=value, problem=problem, remedy=remedy)
+
+
+def _split(said: str) -> tuple[str, str]:
+    for mark in ("; ", ": "):
+        problem, found, remedy = said.partition(mark)
+        if found:
+            return problem, f"{remedy[:1].upper()}{remedy[1:].rstrip('.')}."
+    return said, ELSEWHERE
 
 
 def _path(loc: tuple[int | str, ...]) -> str:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from contracts.config_refusals import NobodyRuns, NoRollout, NotInDefault
 from contracts.config_release import Cause, Edits, Released
-from contracts.config_types import INSTANCES_MAX, Environment, Item, Overlay, Release
+from contracts.config_types import INSTANCES_MAX, Environment, Item, Overlay
 from contracts.errors import Refusal
 from contracts.message import Event
 from services.config.domain.layers import resolve
@@ -142,14 +142,6 @@ def must_run(current: Current | None, service: str, environment: Environment) ->
     if current is None or current.release.overlay is None:
         return NoRollout(service=service, environment=environment)
     return None
-
-
-def shown_to(release: Release, instance: str) -> dict[str, Item]:
-    """Give what is in force for one instance."""
-    overlay = release.overlay
-    if overlay is None or instance not in overlay.members:
-        return release.items
-    return {**release.items, **overlay.items}
 
 
 def baked(overlay: Overlay, confirmed_at: datetime, now: datetime) -> bool:

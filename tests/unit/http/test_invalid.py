@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from contracts.errors import InvalidInput
+from contracts.lab_processes import DisposeSamples
 from contracts.sample import GetSample, ListSamples, RegisterSample
 from contracts.transaction import SubmitManifest
 from infra.http.invalid import ERRORS_MAX, VALUE_CHARS_MAX, invalid_input
@@ -55,6 +56,7 @@ def test_every_problem_names_field_and_remedy(
         (ListSamples, {"page": "0"}, "page", "1 or more"),
         (ListSamples, {"zzz": "0"}, "zzz", "known are: status"),
         (SubmitManifest, {"file": None, "partial": "perhaps"}, "partial", "true or false"),
+        (DisposeSamples, {"approvers": ["ada", "ada"]}, "approvers", "Name each person once."),
     ],
 )
 def test_queries_and_flags_are_told_in_their_own_words(
