@@ -60,7 +60,8 @@ async def test_a_transaction_is_looked_at_exported_and_checked(
     signed = await saga(whole, "verify", str(file), "--key", str(key))
     replayed = await saga(whole, "replay", str(file), one, "--json")
     tried = await saga(whole, "what-if", "--type", "sample_intake", "--version", "1", "--json")
-    file.write_bytes(file.read_bytes().replace(b"ada", b"eve", 1))
+    # Within an entry: the seal and the signature may hold the same letters.
+    file.write_bytes(file.read_bytes().replace(b'actor\\":\\"ada', b'actor\\":\\"eve', 1))
     edited = await saga(whole, "verify", str(file), "--json")
 
     assert "step_asked" in shown.out
