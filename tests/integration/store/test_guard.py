@@ -90,13 +90,13 @@ async def test_a_mended_document_is_listed_and_counted_as_before(
     projector = projector_of(store, ledger)
     if restarted:
         async with running(projector):
-            await projector.wait_for(700)
+            await projector.wait_for(700, timeout_seconds=60)
         projector = projector_of(store, ledger)
     documents = raw(store, THINGS.collection(1))
     if restarted:
         await documents.update_one({"_id": "ann-0600"}, corruption)
     async with running(projector):
-        await projector.wait_for(700)
+        await projector.wait_for(700, timeout_seconds=60)
         while not projector.leads:
             await SYSTEM.sleep(0.02)
         if not restarted:
@@ -124,13 +124,13 @@ async def test_a_document_without_an_order_is_no_reason_to_stop(
     await ledger.write_all([(f"ann-{n:04d}", "red") for n in range(30)])
     projector = projector_of(store, ledger)
     async with running(projector):
-        await projector.wait_for(30)
+        await projector.wait_for(30, timeout_seconds=60)
     documents = raw(store, THINGS.collection(1))
     await documents.update_one({"_id": "ann-0007"}, {"$unset": {"order": ""}})
 
     again = projector_of(store, ledger)
     async with running(again):
-        await again.wait_for(30)
+        await again.wait_for(30, timeout_seconds=60)
         assert await everything(Reader(store, again)) == ledger.expected()
 
 
@@ -139,7 +139,7 @@ async def test_a_deleted_document_is_mended(store: Store, ledger: Ledger) -> Non
     await ledger.write_all([(f"ann-{n:04d}", COLOURS[n % 3]) for n in range(30)])
     projector = projector_of(store, ledger)
     async with running(projector):
-        await projector.wait_for(30)
+        await projector.wait_for(30, timeout_seconds=60)
         await raw(store, THINGS.collection(1)).delete_one({"_id": "ann-0007"})
         right = write_of(ledger.lines[7])
         assert isinstance(right, Put)

@@ -52,10 +52,10 @@ async def test_every_source_has_a_position_of_its_own(store: Store, ledgers: lis
     projector = projector_of(store, ledgers)
     await write(ledgers, 150)
     async with running(projector):
-        await projector.wait_for(150, part=0)
-        await projector.wait_for(300, part=1)
+        await projector.wait_for(150, part=0, timeout_seconds=60)
+        await projector.wait_for(300, part=1, timeout_seconds=60)
         with pytest.raises(Refused, match="it shows sequence 0, not yet 1"):
-            await projector.wait_for(1, part=2, timeout_seconds=0.1)
+            await projector.wait_for(1, part=2, timeout_seconds=0.1, timeout_seconds=60)
         assert await listed(Reader(store, projector)) == expected(ledgers)
     pointer = await read_pointer(store, "parts")
     assert pointer is not None
@@ -87,7 +87,7 @@ async def test_a_rebuild_misses_nothing_of_any_source(store: Store, ledgers: lis
                 totals.append(page[1])
 
     async with running(projector):
-        await projector.wait_for(600, part=1)
+        await projector.wait_for(600, part=1, timeout_seconds=60)
         writing = asyncio.create_task(keep_writing())
         generations = [await projector.rebuild(), await projector.rebuild()]
         await writing

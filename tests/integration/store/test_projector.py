@@ -67,7 +67,7 @@ async def test_applying_the_same_items_again_changes_nothing(store: Store, ledge
 
     again = projector_of(store, ledger)
     async with running(again):
-        await again.wait_for(151)
+        await again.wait_for(151, timeout_seconds=60)
         after = await everything(Reader(store, again))
 
     assert after == before
@@ -79,12 +79,12 @@ async def test_a_store_that_lost_its_tail_is_caught_up(store: Store, ledger: Led
     reader = Reader(store, projector)
     await ledger.write_all(many(100))
     async with running(projector):
-        await projector.wait_for(100)
+        await projector.wait_for(100, timeout_seconds=60)
         pointer = await read_pointer(store, "things")
         assert pointer is not None
         saved = await _copy(store, pointer.generation)
         seq = await ledger.write_all([*many(50, owner="bob"), ("ann-00001", "blue")])
-        await projector.wait_for(seq)
+        await projector.wait_for(seq, timeout_seconds=60)
 
         await _put_back(store, pointer.generation, saved)
 
@@ -96,7 +96,7 @@ async def test_a_database_dropped_while_running_fills_again(store: Store, ledger
     projector = projector_of(store, ledger)
     reader = Reader(store, projector)
     async with running(projector):
-        await projector.wait_for(await ledger.write_all(many(120)))
+        await projector.wait_for(await ledger.write_all(many(120)), timeout_seconds=60)
 
         await store.drop()
 
@@ -111,7 +111,7 @@ async def test_documents_deleted_by_hand_come_back_at_the_next_start(
     """A census that does not fit its documents is not believed."""
     projector = projector_of(store, ledger)
     async with running(projector):
-        await projector.wait_for(await ledger.write_all(many(30)))
+        await projector.wait_for(await ledger.write_all(many(30)), timeout_seconds=60)
     await raw(store, THINGS.collection(1)).delete_many({"colour": "red"})
 
     again = projector_of(store, ledger)
@@ -127,7 +127,7 @@ async def test_a_killed_store_is_caught_up_when_it_returns(
     projector = projector_of(store, ledger)
     reader = Reader(store, projector)
     async with running(projector):
-        await projector.wait_for(await ledger.write_all(many(300)))
+        await projector.wait_for(await ledger.write_all(many(300)), timeout_seconds=60)
 
         own_store_server.child.kill()
         await own_store_server.child.exited()
@@ -177,11 +177,11 @@ async def test_who_stands_by_takes_over_when_the_writer_dies(store: Store, ledge
     one, other = projector_of(store, ledger), projector_of(store, ledger)
     async with running(other):
         async with running(one):
-            await one.wait_for(await ledger.write_all(many(20)))
-            await other.wait_for(20)
+            await one.wait_for(await ledger.write_all(many(20)), timeout_seconds=60)
+            await other.wait_for(20, timeout_seconds=60)
         seq = await ledger.write_all(many(20, owner="bob"))
 
-        await other.wait_for(seq, timeout_seconds=20)
+        await other.wait_for(seq, timeout_seconds=20, timeout_seconds=60)
 
         assert await everything(Reader(store, other)) == ledger.expected()
 
@@ -220,7 +220,7 @@ async def test_a_read_model_of_another_shape_is_filled_anew(store: Store, ledger
     old_model = replace(THINGS, ask_by=("owner",), counted=())
     old, new = projector_of(store, ledger, old_model), projector_of(store, ledger)
     async with running(old):
-        await old.wait_for(await ledger.write_all(many(30)))
+        await old.wait_for(await ledger.write_all(many(30)), timeout_seconds=60)
         async with running(new):
             await until_equal(Reader(store, new), ledger)
             await until_behind(old, 0)
@@ -237,7 +237,7 @@ async def test_what_is_written_is_counted(store: Store, ledger: Ledger) -> None:
     before = metrics.value("tracseq_projector_documents_total", **labels)
     projector = projector_of(store, ledger)
     async with running(projector):
-        await projector.wait_for(await ledger.write_all(many(40)))
+        await projector.wait_for(await ledger.write_all(many(40)), timeout_seconds=60)
 
     assert metrics.value("tracseq_projector_documents_total", **labels) == before + 40
     assert metrics.value("tracseq_projector_lag", **labels) == 0

@@ -130,10 +130,10 @@ async def test_a_sequence_that_is_not_shown_in_time_is_refused(
     """Waiting has a bound, and the answer says how far the list is."""
     projector = projector_of(store, ledger)
     async with running(projector):
-        await projector.wait_for(await ledger.write("ann-1", "red"))
+        await projector.wait_for(await ledger.write("ann-1", "red"), timeout_seconds=60)
 
         with pytest.raises(Refused, match="it shows sequence 1, not yet 2") as refused:
-            await projector.wait_for(2, timeout_seconds=0.2)
+            await projector.wait_for(2, timeout_seconds=0.2, timeout_seconds=60)
 
     assert isinstance(refused.value.refusal, Unavailable)
 
@@ -146,7 +146,7 @@ async def test_a_list_of_a_store_that_is_down_is_refused_soon(
     projector = projector_of(store, ledger)
     reader = Reader(store, projector)
     async with running(projector):
-        await projector.wait_for(await ledger.write("ann-1", "red"))
+        await projector.wait_for(await ledger.write("ann-1", "red"), timeout_seconds=60)
         own_store_server.child.kill()
         await own_store_server.child.exited()
 
@@ -180,7 +180,7 @@ async def test_more_values_than_can_be_counted_are_listed_all_the_same(
     count = FACETS_MAX + 200
     async with running(projector):
         seq = await ledger.write_all([(f"ann-{n}", f"colour-{n}") for n in range(count)])
-        await projector.wait_for(seq, timeout_seconds=30)
+        await projector.wait_for(seq, timeout_seconds=30, timeout_seconds=60)
 
         for colour in ("colour-0", f"colour-{count - 1}"):
             expected = by_hand(ledger, colour, None)

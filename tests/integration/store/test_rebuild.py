@@ -38,7 +38,7 @@ async def test_a_rebuild_equals_the_source_while_writes_go_on(store: Store, ledg
             shown.append((await reader.page({}, page=1, page_size=1, min_seq=seq))[1])
 
     async with running(projector):
-        await projector.wait_for(800)
+        await projector.wait_for(800, timeout_seconds=60)
         writing = asyncio.create_task(keep_writing())
         generation = await projector.rebuild(lambda seq, goal: progress.append((seq, goal)))
         await writing
@@ -56,7 +56,9 @@ async def test_a_rebuild_repairs_what_was_changed_by_hand(store: Store, ledger: 
     """What somebody wrote into the store is not the truth."""
     projector = projector_of(store, ledger)
     async with running(projector):
-        await projector.wait_for(await ledger.write_all([("ann-1", "red"), ("ann-2", "blue")]))
+        await projector.wait_for(
+            await ledger.write_all([("ann-1", "red"), ("ann-2", "blue")]), timeout_seconds=60
+        )
         await raw(store, THINGS.collection(1)).update_many({}, {"$set": {"view": {}}})
 
         await projector.rebuild()
@@ -88,7 +90,7 @@ async def test_a_crash_before_the_swap_leaves_the_present_one_serving(
             raise CrashError
 
     async with running(projector):
-        await projector.wait_for(300)
+        await projector.wait_for(300, timeout_seconds=60)
         with pytest.raises(CrashError):
             await projector.rebuild(crash)
         assert await everything(Reader(store, projector)) == ledger.expected()
@@ -116,7 +118,7 @@ async def test_a_database_dropped_during_a_rebuild_ends_the_rebuild_alone(
             dropping.append(asyncio.create_task(store.drop()))
 
     async with running(projector):
-        await projector.wait_for(400)
+        await projector.wait_for(400, timeout_seconds=60)
         try:
             await projector.rebuild(drop)
         except Exception as error:  # noqa: BLE001 - which it is depends on where the drop met it
@@ -137,7 +139,7 @@ async def test_a_rebuild_right_after_a_drop_waits_until_there_is_something_to_re
     await ledger.write_all([(f"ann-{n}", "red") for n in range(400)])
 
     async with running(projector):
-        await projector.wait_for(400)
+        await projector.wait_for(400, timeout_seconds=60)
         await store.drop()
         generation = await projector.rebuild()
 
@@ -152,7 +154,7 @@ async def test_a_generation_that_no_longer_serves_is_deleted(store: Store, ledge
     """Tidying keeps what it is told to keep, and nothing else."""
     projector = projector_of(store, ledger)
     async with running(projector):
-        await projector.wait_for(await ledger.write("ann-1", "red"))
+        await projector.wait_for(await ledger.write("ann-1", "red"), timeout_seconds=60)
         await projector.rebuild()
         before = await generations(store, THINGS)
 

@@ -50,7 +50,7 @@ async def test_a_search_finds_what_filtering_by_hand_finds(
     projector = projector_of(store, ledger)
     reader = Reader(store, projector)
     async with running(projector):
-        await projector.wait_for(COUNT)
+        await projector.wait_for(COUNT, timeout_seconds=60)
         for orders in ORDERS:
             lines = [ln for ln in reversed(ledger.lines) if fits(ln) and orders.holds(ln.first_seq)]
             for page in (1, 3):
@@ -68,7 +68,7 @@ async def test_everything_within_a_time_is_listed(store: Store, ledger: Ledger) 
     projector = projector_of(store, ledger)
     reader = Reader(store, projector)
     async with running(projector):
-        await projector.wait_for(COUNT)
+        await projector.wait_for(COUNT, timeout_seconds=60)
         for orders in ORDERS:
             views = [view for view in ledger.expected() if orders.holds(int(str(view["seq"])))]
             got = await reader.page({}, page=1, page_size=60, orders=orders)

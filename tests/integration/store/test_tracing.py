@@ -73,7 +73,7 @@ async def test_the_calls_of_a_bulk_write_stand_below_it(
     """From the command's span over the projector's down to the store's; looking is no trace."""
     projector = projector_of(store, ledger)
     async with running(projector):
-        await projector.wait_for(await ledger.write("ann-1", "red", FIRST))
+        await projector.wait_for(await ledger.write("ann-1", "red", FIRST), timeout_seconds=60)
         await SYSTEM.sleep(1.2)  # long enough for the projector to look at its store
     tracing.flush()
 
