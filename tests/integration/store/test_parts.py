@@ -55,7 +55,7 @@ async def test_every_source_has_a_position_of_its_own(store: Store, ledgers: lis
         await projector.wait_for(150, part=0, timeout_seconds=60)
         await projector.wait_for(300, part=1, timeout_seconds=60)
         with pytest.raises(Refused, match="it shows sequence 0, not yet 1"):
-            await projector.wait_for(1, part=2, timeout_seconds=0.1, timeout_seconds=60)
+            await projector.wait_for(1, part=2, timeout_seconds=0.1)
         assert await listed(Reader(store, projector)) == expected(ledgers)
     pointer = await read_pointer(store, "parts")
     assert pointer is not None

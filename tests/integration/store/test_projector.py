@@ -181,7 +181,7 @@ async def test_who_stands_by_takes_over_when_the_writer_dies(store: Store, ledge
             await other.wait_for(20, timeout_seconds=60)
         seq = await ledger.write_all(many(20, owner="bob"))
 
-        await other.wait_for(seq, timeout_seconds=20, timeout_seconds=60)
+        await other.wait_for(seq, timeout_seconds=20)
 
         assert await everything(Reader(store, other)) == ledger.expected()
 

@@ -133,7 +133,7 @@ async def test_a_sequence_that_is_not_shown_in_time_is_refused(
         await projector.wait_for(await ledger.write("ann-1", "red"), timeout_seconds=60)
 
         with pytest.raises(Refused, match="it shows sequence 1, not yet 2") as refused:
-            await projector.wait_for(2, timeout_seconds=0.2, timeout_seconds=60)
+            await projector.wait_for(2, timeout_seconds=0.2)
 
     assert isinstance(refused.value.refusal, Unavailable)
 
@@ -180,7 +180,7 @@ async def test_more_values_than_can_be_counted_are_listed_all_the_same(
     count = FACETS_MAX + 200
     async with running(projector):
         seq = await ledger.write_all([(f"ann-{n}", f"colour-{n}") for n in range(count)])
-        await projector.wait_for(seq, timeout_seconds=30, timeout_seconds=60)
+        await projector.wait_for(seq, timeout_seconds=30)
 
         for colour in ("colour-0", f"colour-{count - 1}"):
             expected = by_hand(ledger, colour, None)
