@@ -12,7 +12,7 @@ from tests.docs import markdown
 from tests.fixtures.cli import Up, environment, run_cli
 
 PAGE = "docs/configuration.md"
-COMMAND_SECONDS_MAX = 60.0
+COMMAND_SECONDS_MAX = 120.0
 SERVICE = "http://localhost:8091"
 EXITS_WITH_1 = "   # exits with 1"
 PROTECTED = {"TRACSEQ_CONFIG_PROTECTED": json.dumps([Environment.PRODUCTION])}

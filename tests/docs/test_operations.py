@@ -12,7 +12,7 @@ from tests.fixtures.cli import Up, run_cli
 PAGE = "docs/operations.md"
 FURNISH = str(markdown.ROOT / "examples/furnish.sh")
 ATTEMPTS_MAX = 20
-SHELL_SECONDS_MAX = 60.0
+SHELL_SECONDS_MAX = 120.0
 
 
 async def shell(command: str, folder: Path) -> None:

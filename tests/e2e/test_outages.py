@@ -33,9 +33,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group(
 
 BROKER_AWAY_SECONDS = 10.0
 STORE_AWAY_SECONDS = 20.0
-ANSWER_SECONDS_MAX = 20.0
+ANSWER_SECONDS_MAX = 60.0
 """Ten that a request may wait by itself, and what answering takes."""
-GREEN_SECONDS_MAX = 30.0
+GREEN_SECONDS_MAX = 90.0
 READS_MIN = 10
 """A rebuild takes about a second: fewer reads meanwhile would prove nothing."""
 SETTLED_SECONDS_MAX = 90.0

@@ -82,7 +82,7 @@ async def test_nothing_is_sent_past_the_breakers(
     WITNESS.breakers = breakers
     try:
         async with running(projector):
-            await projector.wait_for(await ledger.write_all(THINGS), timeout_seconds=30)
+            await projector.wait_for(await ledger.write_all(THINGS), timeout_seconds=60)
             await asyncio.gather(*(reader.page({}, page=n, page_size=40) for n in range(1, 6)))
             await reader.page({"colour": "red"}, page=1, page_size=10)
             await reader.ids({"owner": "ann"}, limit=3)

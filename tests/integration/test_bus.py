@@ -264,7 +264,7 @@ async def test_a_lost_connection_is_told_at_once(broker: Broker, provisioned: Co
         waiting = asyncio.create_task(connection.request("silence", b"", timeout_seconds=30))
         await SYSTEM.sleep(0.1)
         proxy.cut()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             with pytest.raises(BrokerUnavailable, match="lost"):
                 await waiting
         await connection.close()

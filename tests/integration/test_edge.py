@@ -232,7 +232,7 @@ async def test_without_a_broker_the_edge_answers_503_and_recovers(run: Run, brok
         )
         upload = await client.post("/api/v1/submissions", files={"file": ("m.csv", b"x")})
         unready = await client.get("/health/ready")
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 60
         await broker.child.start()
         async with asyncio.timeout(60):
             while (await client.get("/health/ready")).status_code != 200:

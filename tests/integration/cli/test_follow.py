@@ -13,7 +13,7 @@ from services.cli.outcome import Exit
 from tests.fixtures.cli import ROOT, Up, environment, run_cli
 from tests.fixtures.processes import until
 
-SECONDS_MAX = 20
+SECONDS_MAX = 120
 
 
 async def test_following_goes_on_over_a_restart_of_the_edge(tmp_path: Path) -> None:

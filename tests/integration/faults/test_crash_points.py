@@ -23,7 +23,7 @@ from tests.fixtures.servers import fresh_broker
 from tests.integration.faults.moments import MOMENTS, Moment, Side
 
 AT_ONCE = 6
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 60.0
 
 STEPS = [moment for moment in MOMENTS if moment.side is Side.SERVICE]
 

@@ -22,7 +22,7 @@ from tests.fixtures.servers import Broker
 
 LIFE_SECONDS = 1.5
 LIFE = timedelta(seconds=LIFE_SECONDS)
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 ALL = [0, 1, 2, 3]
 
 

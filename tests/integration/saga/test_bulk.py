@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -27,7 +28,6 @@ from contracts.transaction import (
 )
 from contracts.types import TransactionId
 from infra.bus.connection import Connection
-from infra.clock import SYSTEM
 from infra.ids import new_id
 from infra.log.log import Log
 from infra.store.client import Store
@@ -35,6 +35,7 @@ from services.transaction import domain
 from services.transaction.handlers import bulk
 from services.transaction.handlers.bulk import BulkOrders
 from services.transaction.handlers.outbox import Outbox
+from tests.fixtures.laboratory import eventually
 from tests.fixtures.servers import Database
 from tests.integration.listing.house import House, living
 from tests.integration.saga.conductor import Conductor, conducting
@@ -81,8 +82,11 @@ async def many(
     nats_url: str, provisioned: Connection, store_database: Database
 ) -> AsyncGenerator[Many]:
     """Give sagas of two types that wait for their first step, all of them listed."""
-    store = Store(store_database.url, store_database.name)
-    async with conducting(nats_url) as conductor, living(provisioned, store) as house:
+    async with AsyncExitStack() as stack:
+        store = Store(store_database.url, store_database.name)
+        stack.push_async_callback(store.close)
+        conductor = await stack.enter_async_context(conducting(nats_url))
+        house = await stack.enter_async_context(living(provisioned, store))
         orders = BulkOrders(
             log=Log(conductor.connection, "transaction").of(domain.BULK),
             orchestrator=conductor.orchestrator,
@@ -90,11 +94,11 @@ async def many(
         )
         sendings = [await conductor.begin(SENDING) for _ in range(SENDINGS)]
         agreeings = [await conductor.begin(AGREEING) for _ in range(AGREEINGS)]
-        async with asyncio.timeout(30):
-            while (await house.listed.page(ListTransactions())).total < SENDINGS + AGREEINGS:
-                await SYSTEM.sleep(0.05)
+        await eventually(
+            lambda: house.listed.page(ListTransactions()),
+            lambda page: page.total == SENDINGS + AGREEINGS,
+        )
         yield Many(conductor, house, orders, sendings, agreeings)
-    await store.close()
 
 
 def order(kind: OrderKind = OrderKind.PAUSE, **fields: object) -> OrderTransactions:

@@ -116,7 +116,7 @@ async def test_each_step_has_a_slot_and_the_end_empties_them(
         state = await conductor.ended(saga_id)
     assert state.status is TransactionStatus.COMPLETED
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await armed(conductor, saga_id):
             await SYSTEM.sleep(0.02)
 
@@ -133,7 +133,7 @@ async def test_a_cancelled_timer_does_not_fire_and_a_later_one_stays(
     timers.cancel(saga_id, end.seq)
     running = asyncio.create_task(timers.run())
     stream = subjects.saga_stream(0)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await provisioned.last(stream, subjects.saga_due(saga_id, "b")) is None:
             await SYSTEM.sleep(0.02)
     running.cancel()
@@ -295,7 +295,7 @@ async def test_a_child_is_not_begun_for_a_parent_that_waits_no_more(
         saga=SagaStep(saga_id=parent_id, saga_type="tell", step="tell"),
         attempt_key=orphan,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await provisioned.api("STREAM.INFO.COMMANDS"))["state"]["messages"] > 1:
             await SYSTEM.sleep(0.02)
     assert await provisioned.head(subjects.REPLIES) == 0

@@ -14,7 +14,7 @@ from infra.store.read_model import Put, ReadModel, Remove, Write
 THINGS = ReadModel(
     "things", ask_by=("colour", "owner", "tags", "labels", "weight"), counted=("colour", "tags")
 )
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

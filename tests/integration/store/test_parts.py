@@ -67,7 +67,9 @@ async def test_every_source_has_a_position_of_its_own(store: Store, ledgers: lis
     async with running(again):
         reader = Reader(store, again)
         blue = await reader.page({"colour": "blue"}, page=1, page_size=5, min_seq=1, part=2)
-        await asyncio.gather(again.wait_for(155, part=0), again.wait_for(310, part=1))
+        await asyncio.gather(
+            *(again.wait_for(seq, part=n, timeout_seconds=60) for n, seq in enumerate((155, 310)))
+        )
         assert blue[1] == 1
         assert await listed(reader) == expected(ledgers)
 

@@ -165,7 +165,9 @@ async def test_two_writers_do_not_disturb_each_other(store: Store, ledger: Ledge
         for number in range(10):
             await ledger.write_all(many(30, owner=f"owner{number}"))
             await SYSTEM.sleep(0.05)
-        await asyncio.gather(one.wait_for(300), other.wait_for(300))
+        await asyncio.gather(
+            one.wait_for(300, timeout_seconds=60), other.wait_for(300, timeout_seconds=60)
+        )
 
         assert await everything(Reader(store, one)) == ledger.expected()
         assert one.healthy
@@ -181,7 +183,7 @@ async def test_who_stands_by_takes_over_when_the_writer_dies(store: Store, ledge
             await other.wait_for(20, timeout_seconds=60)
         seq = await ledger.write_all(many(20, owner="bob"))
 
-        await other.wait_for(seq, timeout_seconds=20)
+        await other.wait_for(seq, timeout_seconds=60)
 
         assert await everything(Reader(store, other)) == ledger.expected()
 
@@ -206,7 +208,9 @@ async def test_writers_at_the_same_moment_leave_one_winner(store: Store, ledger:
     await ledger.write_all(many(60))
     one, other = projector_of(store, ledger), projector_of(store, ledger)
     async with running(one, other):
-        await asyncio.gather(one.wait_for(60), other.wait_for(60))
+        await asyncio.gather(
+            one.wait_for(60, timeout_seconds=60), other.wait_for(60, timeout_seconds=60)
+        )
     pointer = await read_pointer(store, "things")
     assert pointer is not None
     claimed = await Generation.claim(store, THINGS, THINGS.name)

@@ -180,7 +180,7 @@ async def test_more_values_than_can_be_counted_are_listed_all_the_same(
     count = FACETS_MAX + 200
     async with running(projector):
         seq = await ledger.write_all([(f"ann-{n}", f"colour-{n}") for n in range(count)])
-        await projector.wait_for(seq, timeout_seconds=30)
+        await projector.wait_for(seq, timeout_seconds=60)
 
         for colour in ("colour-0", f"colour-{count - 1}"):
             expected = by_hand(ledger, colour, None)

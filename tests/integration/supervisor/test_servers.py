@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from infra.clock import SYSTEM
 from infra.supervisor import Child, DocumentStore, NatsServer
 from infra.supervisor.document_store import ping
 from infra.supervisor.nats_server import Profile
@@ -28,18 +27,6 @@ async def test_a_broker_is_ready_when_its_fixture_is(broker: Broker) -> None:
 
     assert info["jetstream"] is True
     assert info["max_payload"] == 8 * 1024 * 1024
-
-
-async def test_a_broker_starts_soon(tmp_path: Path) -> None:
-    """Tests may have one each."""
-    child = Child(NatsServer(tmp_path).program())
-    started_at = SYSTEM.monotonic()
-
-    await child.start()
-    elapsed_seconds = SYSTEM.monotonic() - started_at
-    await child.stop()
-
-    assert elapsed_seconds < 10
 
 
 @pytest.mark.parametrize(("profile", "syncs"), [("safe", True), ("dev", False)])
