@@ -1,11 +1,13 @@
 """The command `tracseq`, also as `python -m services`."""
 
-from services.cli.app import app
+import sys
+
+from services.cli.app import make
 
 
 def main() -> None:
     """Run the command line; the process ends with its exit code."""
-    app()
+    make(sys.argv[1:])()
 
 
 if __name__ == "__main__":

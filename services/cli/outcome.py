@@ -9,7 +9,6 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from enum import IntEnum
 from typing import Any, ParamSpec
 
 import typer
@@ -21,26 +20,12 @@ from contracts.errors import FieldError, Problem, Refused, Retryable
 from infra.http.client import EdgePendingError, EdgeRefusedError, EdgeUnreachableError
 from infra.telemetry import logs
 from services.cli import output
+from services.cli.exits import EXIT_CODES, Exit
 
 P = ParamSpec("P")
 
 DEBUG = "TRACSEQ_DEBUG"
 """Set, unforeseen errors show where they come from."""
-
-EXIT_CODES = (
-    "Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 the system, or a part of it that is "
-    "needed, does not answer."
-)
-
-
-class Exit(IntEnum):
-    """What the exit code says."""
-
-    DONE = 0
-    REFUSED = 1
-    USAGE = 2
-    UNREACHABLE = 3
-    INTERRUPTED = 130
 
 
 class CliError(Exception):

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from infra.bus import control
 from services import catalog
 from services.cli import output
 from services.cli.broker import connection_to
@@ -32,30 +33,18 @@ def register(app: typer.Typer) -> None:
         The services do it themselves, so they must run. No truth is touched: the logs stay as they
         are.
         """
-        await _rebuild(service, read_model, data=data, as_json=as_json)
+        await order(service, read_model, data=data, as_json=as_json)
 
 
-def register_for_sagas(group: typer.Typer) -> None:
-    """Add `tracseq saga rebuild`, which says `tracseq rebuild transaction transactions` shorter."""
+async def order(service: str | None, read_model: str | None, *, data: Path, as_json: bool) -> None:
+    """Have read models rebuilt, those of all services for None, and print what came of it.
 
-    @command(group, "rebuild")
-    async def rebuild_list(*, data: DataOption = DATA_DEFAULT, as_json: JsonOption = False) -> None:
-        """Rebuild the list of transactions from the logs; it goes on answering meanwhile.
-
-        The transaction service does it itself, so it must run. The logs stay as they are.
-        """
-        await _rebuild("transaction", "transactions", data=data, as_json=as_json)
-
-
-async def _rebuild(
-    service: str | None, read_model: str | None, *, data: Path, as_json: bool
-) -> None:
+    Raises:
+        CliError: nothing was rebuilt, or not all.
+    """
     if service is not None and service not in catalog.NAMES:
         remedy = f"Known are: {', '.join(catalog.NAMES)}."
         raise usage_error("SERVICE", service, "is no service", remedy)
-    # It comes with the whole runtime, which no other command needs.
-    from infra.bus import control  # noqa: PLC0415
-
     rebuilt: list[dict[str, Any]] = []
     failed: list[str] = []
     skipped: list[str] = []

@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from services.cli.outcome import START_IT, CliError, Exit
+from services.cli.exits import Exit
+from services.cli.outcome import START_IT, CliError
 
 RUN_FILE = "run.json"
 DATA_DEFAULT = Path(".tracseq")

@@ -17,7 +17,8 @@ from infra.supervisor import ChildFailedError, DataInUseError, MissingProgramErr
 from infra.telemetry import logs
 from services import catalog
 from services.cli import output
-from services.cli.outcome import CliError, Exit, command, usage_error
+from services.cli.exits import Exit
+from services.cli.outcome import CliError, command, usage_error
 from services.cli.plan import ANY_BASE, LogLevel, Plan, Profile
 from services.cli.running import DATA_DEFAULT, JsonOption, RunInfo
 from services.cli.smtp import smtp_environment

@@ -17,7 +17,7 @@ from contracts.transaction import StepStatus, TransactionStatus
 from contracts.types import NotificationId
 from infra.clock import SYSTEM
 from infra.ids import new_id
-from services.cli.outcome import Exit
+from services.cli.exits import Exit
 from tests.docs.ward import WAIT_SECONDS, Ward, commands, open_ward
 
 pytestmark = [

@@ -5,7 +5,7 @@ import shutil
 import signal
 from pathlib import Path
 
-from services.cli.outcome import Exit
+from services.cli.exits import Exit
 from tests.docs import markdown
 from tests.fixtures.cli import Up, run_cli
 

@@ -14,7 +14,7 @@ import typer
 from infra.breaker import collector as breakers
 from infra.telemetry.metrics import FAMILIES
 from services.catalog import SERVICES
-from services.cli.app import app
+from services.cli.app import make
 from services.sample.domain import NEXT
 from tests.docs import facts, markdown
 
@@ -128,7 +128,7 @@ def test_a_command_that_does_not_exist_would_be_found() -> None:
 
 
 def _problem(words: list[str]) -> str | None:
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(make())
     rest = list(words)
     while isinstance(command, click.Group) or hasattr(command, "commands"):
         if not rest or rest[0].startswith("-"):

@@ -17,7 +17,7 @@ import pytest_asyncio
 from contracts.sample import ListSamples, SampleView
 from contracts.transaction import ListTransactions, TransactionStatus
 from infra.clock import SYSTEM
-from services.cli.outcome import Exit
+from services.cli.exits import Exit
 from tests.fixtures.cli import run_cli
 from tests.fixtures.manifests import HEADERS, csv, manifest, rows, save, xlsx
 from tests.fixtures.system import SUBMISSIONS, Whole, whole_system

@@ -4,31 +4,23 @@ Every command asks the edge, as anybody could; those that read files need no sys
 is never taken from the command line, which others can see, and leaves this machine sealed.
 """
 
-import typer
+from services.cli.commands import Group, Part
 
-from services.cli.config import (
-    audit,
-    changes,
-    edits,
-    files,
-    keys,
-    looking,
-    programs,
-    requests,
-    rollout,
-    templates,
-    verify,
+_HERE = "services.cli.config"
+GROUP = Group(
+    "config",
+    "Configuration of the services: look, change, roll out, approve, prove.",
+    (
+        Part(f"{_HERE}.looking", ("get", "list", "explain")),
+        Part(f"{_HERE}.changes", ("history", "diff")),
+        Part(f"{_HERE}.edits", ("set", "delete", "rollback")),
+        Part(f"{_HERE}.files", ("export", "import")),
+        Part(f"{_HERE}.rollout", ("rollout",)),
+        Part(f"{_HERE}.requests", ("requests", "approve")),
+        Part(f"{_HERE}.programs", ("clients", "schema")),
+        Part(f"{_HERE}.templates", ("template",)),
+        Part(f"{_HERE}.keys", ("keys",)),
+        Part(f"{_HERE}.audit", ("audit",)),
+        Part(f"{_HERE}.verify", ("verify",)),
+    ),
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the group."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help="Configuration of the services: look, change, roll out, approve, prove.",
-    )
-    app.add_typer(group, name="config")
-    for part in (looking, changes, edits, files, rollout):
-        part.register(group)
-    for part in (requests, programs, templates, keys, audit, verify):
-        part.register(group)

@@ -29,7 +29,8 @@ from services.cli.config.given import (
     environment,
     made,
 )
-from services.cli.outcome import CliError, Exit, command, usage_error
+from services.cli.exits import Exit
+from services.cli.outcome import CliError, command, usage_error
 from services.cli.running import DATA_DEFAULT, DataOption, JsonOption
 
 

@@ -17,7 +17,8 @@ from contracts.config_types import (
 from contracts.message import Message
 from infra.http.invalid import invalid_input
 from services.cli import output
-from services.cli.outcome import CliError, Exit, invalid, usage_error
+from services.cli.exits import Exit
+from services.cli.outcome import CliError, invalid, usage_error
 
 MessageT = TypeVar("MessageT", bound=Message)
 

@@ -3,35 +3,32 @@
 Every command asks the edge, as anybody could; those that read files need no system at all.
 """
 
-import typer
+from services.cli.commands import Group, Part
 
-from services.cli import rebuild
-from services.cli.saga import (
-    archive,
-    bulk,
-    diagram,
-    export,
-    fork,
-    lint,
-    listing,
-    orders,
-    replay,
-    show,
-    signals,
-    verify,
-    what_if,
+_HERE = "services.cli.saga"
+GROUP = Group(
+    "saga",
+    "Transactions that span services (sagas): look, check, replay, and give orders.",
+    (
+        Part(f"{_HERE}.listing", ("list",)),
+        Part(f"{_HERE}.show", ("show", "state")),
+        Part(f"{_HERE}.diagram", ("diagram", "types")),
+        Part(f"{_HERE}.export", ("export",)),
+        Part(f"{_HERE}.verify", ("verify",)),
+        Part(f"{_HERE}.replay", ("replay",)),
+        Part(f"{_HERE}.what_if", ("what-if",)),
+        Part(f"{_HERE}.lint", ("lint",)),
+        Part(
+            f"{_HERE}.orders",
+            (
+                *("pause", "resume", "cancel", "compensate"),
+                *("retry", "skip", "complete", "migrate"),
+            ),
+        ),
+        Part(f"{_HERE}.signals", ("signal", "approve")),
+        Part(f"{_HERE}.fork", ("fork",)),
+        Part(f"{_HERE}.bulk", ("orders",)),
+        Part(f"{_HERE}.archive", ("archive",)),
+        Part(f"{_HERE}.rebuild", ("rebuild",)),
+    ),
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the group."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help="Transactions that span services (sagas): look, check, replay, and give orders.",
-    )
-    app.add_typer(group, name="saga")
-    for part in (listing, show, diagram, export, verify, replay, what_if, lint):
-        part.register(group)
-    for part in (orders, signals, fork, bulk, archive):
-        part.register(group)
-    rebuild.register_for_sagas(group)

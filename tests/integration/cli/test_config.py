@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infra.config.keyring import ServiceKeys
-from services.cli.outcome import Exit
+from services.cli.exits import Exit
 from tests.fixtures.cli import ROOT, Ended, Up, environment, run_cli
 from tests.fixtures.instances import instances
 

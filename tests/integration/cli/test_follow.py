@@ -9,7 +9,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 
 from services.cli import running
-from services.cli.outcome import Exit
+from services.cli.exits import Exit
 from tests.fixtures.cli import ROOT, Up, environment, run_cli
 from tests.fixtures.processes import until
 

@@ -15,7 +15,7 @@ from infra.bus.connection import Connection
 from infra.bus.dead import DeadLetters
 from infra.bus.provision import provision
 from infra.supervisor import free_port
-from services.cli.outcome import Exit
+from services.cli.exits import Exit
 from tests.fixtures.cli import run_cli
 from tests.fixtures.servers import Broker
 

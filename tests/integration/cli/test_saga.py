@@ -9,7 +9,7 @@ import pytest
 from contracts.lab_processes import DisposeSamples
 from contracts.transaction import TransactionStatus
 from contracts.types import TransactionId
-from services.cli.outcome import Exit
+from services.cli.exits import Exit
 from tests.fixtures.cli import ROOT, Ended, run_cli
 from tests.fixtures.lab_processes import awaiting, begin, stored
 from tests.fixtures.manifests import csv, rows

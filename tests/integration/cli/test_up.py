@@ -10,7 +10,7 @@ import pytest
 from infra.supervisor.ports import free_base
 from services import catalog
 from services.cli import running
-from services.cli.outcome import Exit
+from services.cli.exits import Exit
 from tests.fixtures.cli import Up, run_cli
 from tests.fixtures.processes import gone, until
 

@@ -11,8 +11,9 @@ import pytest
 from contracts import subjects
 from contracts.lab import TemperatureRead
 from services.cli.events import parse_since
+from services.cli.exits import Exit
 from services.cli.history import place
-from services.cli.outcome import CliError, Exit
+from services.cli.outcome import CliError
 from services.cli.publish import read_event
 from services.cli.saga.targets import read_histories
 from services.cli.smtp import smtp_environment

@@ -14,13 +14,14 @@ from contracts.config import BeginRollout, SetConfig
 from contracts.config_release import Cause, Edits
 from contracts.config_types import Change, Environment
 from contracts.config_views import ConfigDocument
-from services.cli.app import app
+from services.cli.app import make
 from services.cli.config import shown
 from services.cli.config.files import read, written
 from services.cli.config.given import assignments, environment, made, run_environment
 from services.cli.config.programs import limits
 from services.cli.config.requests import in_words
-from services.cli.outcome import CliError, Exit
+from services.cli.exits import Exit
+from services.cli.outcome import CliError
 from tests.fixtures.cli import ROOT
 from tests.fixtures.cli import environment as clean
 
@@ -203,7 +204,7 @@ COMMANDS = [
 @pytest.mark.parametrize("path", COMMANDS, ids="-".join)
 def test_every_command_says_how_it_is_used(path: list[str]) -> None:
     """With --help: what it does, an example where one helps, and its exit codes."""
-    ended = RUNNER.invoke(app, [*path, "--help"], env={"COLUMNS": "200"})
+    ended = RUNNER.invoke(make(), [*path, "--help"], env={"COLUMNS": "200"})
     assert ended.exit_code == 0
     assert "Exit codes: 0 done" in ended.output
     if path[-1] != "show" or "template" in path:

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from contracts.transaction import ListTransactions, TransactionFilter, TransactionStatus
-from services.cli import rebuild
-from services.cli.outcome import CliError, Exit
-from services.cli.saga import listing
+from services.cli.exits import Exit
+from services.cli.outcome import CliError
+from services.cli.saga import listing, rebuild
 from services.cli.saga.listing import selection
 
 
@@ -89,7 +89,7 @@ def test_the_commands_are_there(name: str) -> None:
     """Each says what it does."""
     group = typer.Typer()
     listing.register(group)
-    rebuild.register_for_sagas(group)
+    rebuild.register(group)
     result = CliRunner().invoke(group, [name, "--help"])
     assert result.exit_code == 0
     assert "transactions" in result.stdout
