@@ -18,11 +18,14 @@ from bench.peers.environment import PeerMissingError
 from bench.report import Report, percentile
 from contracts.config import BulkConfig
 from infra.bus.bus import Bus
+from infra.bus.outcomes import RESTART_SKEW_SECONDS
+from infra.clock import SYSTEM
 from infra.config.configuration import Configuration, Identity
 
 ROUNDS = 5
 UPDATES = 200
 """In each round, of each side."""
+FIRST_UPDATES = 50
 LAST_UPDATES = 10_000
 RECONNECTS = 20
 KEYS = 1_000
@@ -40,6 +43,7 @@ async def run(scale: float) -> Report:
             url = await stack.enter_async_context(system(profile))
             watching, update, bus = await stack.enter_async_context(watched(url))
             sides = {"ours": Side(watching, update)}
+            await _first_updates(report, profile, sides["ours"])
             sides["floor"] = Side(*await stack.enter_async_context(floor(url)))
             try:
                 sides["etcd"] = Side(*await stack.enter_async_context(etcd()))
@@ -64,6 +68,18 @@ class Side:
         """Give the next numbers."""
         first, self.last = self.last + 1, self.last + count
         return range(first, self.last + 1)
+
+
+async def _first_updates(report: Report, profile: str, side: Side) -> None:
+    """Measure what is true for seconds only: whether a command came before is looked up then."""
+    seen = await updates(side.fleet, side.update, side.numbers(FIRST_UPDATES))
+    report.row(
+        what="update to all 50 in the first seconds of the service",
+        profile=profile,
+        p50_ms=percentile(seen, 0.5),
+        p99_ms=percentile(seen, 0.99),
+    )
+    await SYSTEM.sleep(RESTART_SKEW_SECONDS)
 
 
 async def _updates(report: Report, profile: str, sides: dict[str, Side], count: int) -> None:

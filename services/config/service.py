@@ -35,7 +35,12 @@ def build(settings: Settings, platform: Platform) -> Service:
     """
     ring = Keyring.load(settings.keyring_file) if settings.keyring_file else None
     safe = Safe(ring)
-    desk = Desk(platform.log, Presence(platform.connection), safe, protected(settings, platform))
+    desk = Desk(
+        platform.log,
+        Presence(platform.connection, platform.clock),
+        safe,
+        protected(settings, platform),
+    )
     waiting = Waiting(settings.waiting_max)
     watch = rollouts.Watch(desk, platform.clock, settings.rollout_seconds)
     keeper = Keeper(desk, watch, waiting, platform.clock, sets_defaults=settings.defaults)

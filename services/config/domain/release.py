@@ -1,8 +1,8 @@
 """The aggregate: the releases of one service in one environment, and how an edit makes the next.
 
 An edit of `default` makes the next release of every environment in the same batch, so that none is
-ever resolved from an older `default` than the newest. The version of a release is the number of its
-entry in the log.
+ever resolved from an older `default` than the newest: what an environment's newest release inherits
+is the newest `default`. The version of a release is the number of its entry in the log.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from contracts.config_types import (
     TemplatePin,
 )
 from contracts.entry import Entry
-from contracts.errors import Refusal
+from contracts.errors import Conflict, Refusal
 from contracts.message import Event
 from services.config.domain.layers import differences, hash_of, resolve, same
 
@@ -97,11 +97,18 @@ class _Made:
     decision: Released | Refusal | None
 
 
+class BaseMovedError(Conflict):
+    """`default` is not what it was planned on: whoever planned does so again."""
+
+
 class Edition:
     """One edit of one service, decided environment by environment in `ORDER`.
 
     What it decides on `default` is what it decides the others on: it is asked in that order, from
     the beginning each time. Asked again about the same, it says the same without deciding again.
+
+    An edit of another environment is decided on `default` as it was planned on. That is the newest
+    one where the environment inherits it; if not, `BaseMovedError` says so.
     """
 
     def __init__(self, edits: Edits, by: By) -> None:
@@ -117,9 +124,8 @@ class Edition:
 
     @property
     def reaches(self) -> Sequence[Environment]:
-        """What is decided on: of `default` all, of another environment it and what it inherits."""
-        alone = (Environment.DEFAULT, self.environment)
-        return ORDER if self.environment is Environment.DEFAULT else alone
+        """What is decided on: of `default` all, of another environment it alone."""
+        return ORDER if self.environment is Environment.DEFAULT else (self.environment,)
 
     def decide(self, environment: Environment) -> Decide[Current]:
         """Give the decision on one environment."""
@@ -170,6 +176,10 @@ class Edition:
     def _edit(self, environment: Environment, current: Current | None) -> Released | Refusal | None:
         edits, before = self._edits, current.release if current else None
         version = before.version if before else 0
+        if environment is not Environment.DEFAULT:
+            inherits = before.inherits if before else 0
+            if inherits != self._base_version:
+                raise BaseMovedError(f"{edits.service}: {environment} inherits another default")
         if edits.expected_version is not None and edits.expected_version != version:
             return StaleVersion(
                 service=edits.service,

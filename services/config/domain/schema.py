@@ -63,7 +63,7 @@ def register(current: Known | None, command: RegisterSchema) -> Sequence[Event] 
     ]
 
 
-def in_question(known: Known | None, running: Collection[str]) -> list[SchemaRegistered]:
+def in_question(known: Known | None, running: Collection[str | None]) -> list[SchemaRegistered]:
     """Say which schemas count: those of programs that run; where none does, the newest told."""
     schemas = known.schemas if known else ()
     used = [one for one in schemas if one.schema_hash in running]

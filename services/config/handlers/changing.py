@@ -39,14 +39,14 @@ async def on_create(
 ) -> ConfigEdited:
     """Set a key that the layer does not set yet."""
     make = partial(Maker(desk, safe, context).create, command)
-    edited = await desk.edit(make, command.service_name, context)
+    edited = await desk.edit(make, (command.service_name, command.environment), context)
     return _of_key(edited, command.key, command.value, command.tags)
 
 
 async def on_set(command: SetConfig, context: Context, *, desk: Desk, safe: Safe) -> ConfigEdited:
     """Set one key."""
     make = partial(Maker(desk, safe, context).set, command)
-    edited = await desk.edit(make, command.service, context, dry_run=command.dry_run)
+    edited = await desk.edit(make, _place(command), context, dry_run=command.dry_run)
     return _of_key(edited, command.name, command.value, command.tags or ())
 
 
@@ -55,13 +55,13 @@ async def on_delete(
 ) -> ConfigEdited:
     """Delete one key from a layer."""
     make = partial(Maker(desk, safe, context).delete, command)
-    return await desk.edit(make, command.service, context, dry_run=command.dry_run)
+    return await desk.edit(make, _place(command), context, dry_run=command.dry_run)
 
 
 async def on_bulk(command: BulkConfig, context: Context, *, desk: Desk, safe: Safe) -> ConfigEdited:
     """Set many keys, all of them or none."""
     make = partial(Maker(desk, safe, context).bulk, command)
-    return await desk.edit(make, command.service, context, dry_run=command.dry_run)
+    return await desk.edit(make, _place(command), context, dry_run=command.dry_run)
 
 
 async def on_import(
@@ -69,7 +69,7 @@ async def on_import(
 ) -> ConfigEdited:
     """Make a layer what a document says."""
     make = partial(Maker(desk, safe, context).imported, command)
-    return await desk.edit(make, command.service, context, dry_run=command.dry_run)
+    return await desk.edit(make, _place(command), context, dry_run=command.dry_run)
 
 
 async def on_rollback(
@@ -77,7 +77,7 @@ async def on_rollback(
 ) -> ConfigEdited:
     """Make a layer what it was."""
     make = partial(Maker(desk, safe, context).rollback, command)
-    return await desk.edit(make, command.service, context, dry_run=command.dry_run)
+    return await desk.edit(make, _place(command), context, dry_run=command.dry_run)
 
 
 async def on_use_templates(
@@ -85,7 +85,7 @@ async def on_use_templates(
 ) -> ConfigEdited:
     """Say which templates lie beneath a layer."""
     make = partial(Maker(desk, safe, context).templates, command)
-    return await desk.edit(make, command.service, context, dry_run=command.dry_run)
+    return await desk.edit(make, _place(command), context, dry_run=command.dry_run)
 
 
 async def on_save_template(command: SaveTemplate, context: Context, *, desk: Desk) -> TemplateView:
@@ -147,7 +147,7 @@ async def on_rotate(
         for environment in Environment:
             edit = _Rotation(ring, service, environment, command.reason)
             part = context.part(f"{service}={environment}")
-            await desk.edit(edit.make, service, part, consented=True)
+            await desk.edit(edit.make, (service, environment), part, consented=True)
             rewrapped += edit.count
     return Rotated(key_id=ring.newest_id, rewrapped=rewrapped)
 
@@ -189,6 +189,12 @@ async def on_register_schema(command: RegisterSchema, context: Context, *, desk:
         command.service, lambda current: schema.register(current, command), context
     )
     return CheckedIn(version=0, known_schema=True)
+
+
+def _place(
+    command: SetConfig | DeleteConfig | BulkConfig | ImportConfig | RollbackConfig | UseTemplates,
+) -> tuple[str, Environment]:
+    return command.service, command.environment
 
 
 def view_of_template(saved: TemplateSaved) -> TemplateView:

@@ -29,6 +29,7 @@ from services.config.domain.layers import shadowed
 from services.config.domain.release import (
     ORDER,
     RELEASE,
+    BaseMovedError,
     By,
     Current,
     Edition,
@@ -76,14 +77,28 @@ class Desk:
         """The changes that wait for consent."""
         return self.log.of(REQUEST)
 
-    async def layers(
-        self, service: str, *, fresh: bool = True
-    ) -> dict[Environment, Loaded[Current]]:
-        """Load the newest release of a service in every environment, or as remembered."""
-        found = await asyncio.gather(
-            *(self.log.load(RELEASE, key(service, one), fresh=fresh) for one in ORDER)
-        )
+    async def layers(self, service: str) -> dict[Environment, Loaded[Current]]:
+        """Load the newest release of a service in every environment."""
+        found = await asyncio.gather(*(self.log.load(RELEASE, key(service, one)) for one in ORDER))
         return dict(zip(ORDER, found, strict=True))
+
+    def remembered(
+        self, service: str, environment: Environment
+    ) -> dict[Environment, Loaded[Current]] | None:
+        """Give what an edit of an environment is decided on, as this process saw it last.
+
+        None where something of it was not seen.
+        """
+        wanted = ORDER if environment is Environment.DEFAULT else (environment, Environment.DEFAULT)
+        found: dict[Environment, Loaded[Current]] = {}
+        for one in wanted:
+            known = self.log.remembered(RELEASE, key(service, one))
+            if known is None and one is Environment.DEFAULT and _inherits_nothing(found):
+                known = Loaded(key(service, one), None)
+            if known is None:
+                return None
+            found[one] = known
+        return found
 
     async def logs(self, filter_: str = "*") -> list[str]:
         """List the keys of the logs of releases that there are, of those that a filter chooses."""
@@ -131,24 +146,26 @@ class Desk:
     async def edit(
         self,
         make: Make,
-        service: str,
+        place: tuple[str, Environment],
         context: Context,
         *,
         dry_run: bool = False,
         consented: bool = False,
     ) -> ConfigEdited:
-        """Make an edit so, or have it wait for consent, unless it needs none.
+        """Make an edit of a service's environment so, or have it wait for consent.
 
         Raises:
             Refused: it does not fit, or somebody was first where a version was expected.
         """
+        service, environment = place
         for attempt in range(RACES_MAX):
             # What is remembered is most often the newest; the log has the last word on it.
-            remembered = attempt == 0 and not context.again
-            loaded = await self.layers(service, fresh=not remembered)
+            first = attempt == 0 and not context.again
+            remembered = self.remembered(service, environment) if first else None
+            loaded = remembered or await self.layers(service)
             if context.again and (done := await self.done(loaded, context)) is not None:
                 return done
-            layers = {environment: one.state for environment, one in loaded.items()}
+            layers = {named: one.state for named, one in loaded.items()}
             try:
                 edits = self._pinned(await make(layers), layers, free=dry_run or consented)
                 edited, made = await self._try(
@@ -198,6 +215,8 @@ class Desk:
             if not consented and self._needs_consent(planned):
                 return await self.ask(pinned.edits, shown, context), True
             done = await self.log.transact(self.changes(edition), context)
+        except BaseMovedError:
+            raise _RacedError from None
         except Refused as refused:
             if isinstance(refused.refusal, StaleVersion) and not pinned.by_caller:
                 # What was made for this version is made again for the newer one.
@@ -267,7 +286,7 @@ class Desk:
         return planned
 
     def changes(self, edition: Edition) -> list[Change[Any]]:
-        """Say what to decide on, in order: the layer and what it inherits, or what inherits it."""
+        """Say what to decide on, in order: the layer, and of `default` what inherits it."""
         releases = self.log.of(RELEASE)
         return [
             releases.change(key(edition.service, one), edition.decide(one))
@@ -331,6 +350,11 @@ async def entry_of(
 def released_in(entry: Entry) -> Released | None:
     """Give the release that an entry of the log holds."""
     return next((event for event in entry.events if isinstance(event, Released)), None)
+
+
+def _inherits_nothing(found: Mapping[Environment, Loaded[Current]]) -> bool:
+    """Say whether what was found is a release that stands on nothing: then there is no default."""
+    return any(one.state is not None and one.state.release.inherits == 0 for one in found.values())
 
 
 def version(current: Current | None) -> int:

@@ -52,9 +52,9 @@ async def gather(
     known: Known | None = (await log.load(SCHEMA, service, fresh=False)).state
     own: Program = ("what is known of it", schema_of_defaults(service))
     by_environment: dict[Environment, list[Program]] = {Environment.DEFAULT: [own]}
-    running = await asyncio.gather(*(presence.of(service, one) for one in environments))
-    for environment, clients in zip(environments, running, strict=True):
-        counting = schema.in_question(known, {one.schema_hash for one in clients})
+    running = await asyncio.gather(*(presence.schemas_run(service, one) for one in environments))
+    for environment, hashes in zip(environments, running, strict=True):
+        counting = schema.in_question(known, hashes)
         by_environment[environment] = [
             own,
             *((f"program {one.program_version}", one.document) for one in counting),

@@ -42,8 +42,10 @@ from contracts.config_refusals import (
 from contracts.config_types import Environment
 from contracts.config_views import ServiceConfig
 from contracts.entry import verify_chain
+from infra.bus import outcomes
 from infra.bus.context import Context
 from infra.clock import SYSTEM
+from infra.runtime import Fleet
 from services.config.domain.defaults import DEFAULTS
 from tests.fixtures.laboratory import Laboratory, laboratory
 from tests.integration.config.house import PRODUCTION, SCHEMA_HASH, House, blueprint, open_house
@@ -52,6 +54,9 @@ __all__ = ["laboratory"]
 
 CANARY = "canary-51f0c7"
 MINE = "ledger-service"
+STAGING = Environment.STAGING
+ROUNDS = 20
+LAYERS = (Environment.DEFAULT, STAGING)
 
 
 @pytest.fixture
@@ -327,3 +332,27 @@ async def test_the_audit_is_one_chain_for_each_environment(house: House) -> None
         assert verify_chain(bodies) == 3
         with pytest.raises(ValueError, match="entry"):
             verify_chain([bodies[0].replace(b"ada", b"eve"), *bodies[1:]])
+
+
+async def test_two_processes_inherit_what_either_changed(
+    house: House, laboratory: Laboratory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each remembers releases of its own; none is made of a `default` that is not the newest."""
+    # As long after their start: else each command has the log read.
+    monkeypatch.setattr(outcomes, "RESTART_SKEW_SECONDS", -60.0)
+    other = Fleet(laboratory.common)
+    await other.start([blueprint(tmp_path)])
+    try:
+        for number in range(1, ROUNDS + 1):
+            await house.ask(SetConfig(service=MINE, name="beneath", value=number))
+            # Who shows a release reads it alone, not what it stands on.
+            look = GetRelease(service=MINE, environment=STAGING)
+            await asyncio.gather(*(house.ask(look) for _ in range(4)))
+            await house.ask(SetConfig(service=MINE, environment=STAGING, name="own", value=number))
+    finally:
+        await other.stop()
+
+    newest = {one: await house.ask(GetRelease(service=MINE, environment=one)) for one in LAYERS}
+    assert newest[STAGING].release.inherits == newest[Environment.DEFAULT].release.version
+    shown = (await house.look(MINE, STAGING)).config
+    assert shown == {"beneath": ROUNDS, "own": ROUNDS}

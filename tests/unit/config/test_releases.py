@@ -20,7 +20,7 @@ from contracts.config_types import (
 )
 from contracts.errors import Refusal
 from services.config.domain.layers import hash_of, resolve, same
-from services.config.domain.release import ORDER, By, Current, Edition
+from services.config.domain.release import ORDER, BaseMovedError, By, Current, Edition
 from services.config.domain.rollout import chosen
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -190,3 +190,24 @@ def test_a_stage_never_has_more_than_its_share(
         assert before <= members <= names
         assert 1 <= len(members) <= max(1, len(names) * percent / 100)
         before = members
+
+
+def test_what_was_planned_on_an_older_default_is_not_made_so() -> None:
+    """Neither where the layer's own release is newer than it, nor where that came meanwhile."""
+    layers: dict[Environment, Current | None] = {}
+    edit(layers, Environment.DEFAULT, set={"a": item(1)})
+    older = dict(layers)
+    edit(layers, Environment.DEFAULT, set={"a": item(2)})
+    edits = Edits(
+        service="s-1",
+        environment=Environment.STAGING,
+        cause=Cause.SET,
+        set={"b": item(1, "staging")},
+    )
+
+    with pytest.raises(BaseMovedError):
+        Edition(edits, BY).plan({**layers, Environment.DEFAULT: older[Environment.DEFAULT]})
+    edition = Edition(edits, BY)
+    assert not isinstance(edition.plan(older), Refusal)
+    with pytest.raises(BaseMovedError):
+        edition.decide(Environment.STAGING)(layers[Environment.STAGING])
