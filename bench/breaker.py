@@ -13,6 +13,7 @@ from typing import Any
 
 import aiobreaker
 
+from bench.breaker_advice import advice
 from bench.report import Report, percentile
 from infra.breaker import (
     CircuitBreaker,
@@ -22,6 +23,7 @@ from infra.breaker import (
 )
 from infra.clock import SYSTEM
 from infra.runtime.run import collect_garbage_rarely
+from infra.telemetry import logs
 
 Call = Callable[[], Awaitable[object]]
 
@@ -39,9 +41,12 @@ RECOVERY_SECONDS = 5.0
 async def run(scale: float) -> Report:
     """Run everything; `scale` shortens it."""
     report = Report("breaker")
+    # Thousands of breakers open here; nobody wants to read of each.
+    logs.configure(level="error")
     await _costs(report, scale)
     await _lateness(report)
     await _outage(report, scale)
+    await advice(report, scale)
     return report
 
 

@@ -100,6 +100,11 @@ def config_pushed(service: str = "*", environment: str = "*") -> str:
     return f"{ROOT}.push.config.{both}"
 
 
+def breaker_advice(service: str) -> str:
+    """Give the subject on which the instances of a service tell each other of their breakers."""
+    return f"{ROOT}.advice.{service}.breaker"
+
+
 def saga_stream(partition: int) -> str:
     """Name the stream of a saga partition."""
     return f"SAGA_{partition}"

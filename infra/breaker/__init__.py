@@ -4,6 +4,7 @@ A breaker refuses, bounds and counts calls. It retries nothing (infra.http.break
 keeps nothing beyond the process and asks nobody else: what other instances know is advice at most.
 """
 
+from infra.breaker.advice import Advice
 from infra.breaker.breaker import CircuitBreaker
 from infra.breaker.config import CircuitBreakerConfig
 from infra.breaker.core import State
@@ -18,6 +19,7 @@ from infra.breaker.registry import BreakerRegistry
 from infra.breaker.snapshot import BreakerSnapshot, StateChange
 
 __all__ = [
+    "Advice",
     "BreakerRegistry",
     "BreakerSnapshot",
     "CircuitBreaker",

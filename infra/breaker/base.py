@@ -23,6 +23,7 @@ from aiobreaker.state import (
     CircuitOpenState,
 )
 
+from infra.breaker.advice import Advice, Peers
 from infra.breaker.config import CircuitBreakerConfig
 from infra.breaker.core import OPEN, Core, Rejection, State, Token
 from infra.breaker.deadlines import Deadlines
@@ -108,6 +109,7 @@ class BreakerBase(aiobreaker.CircuitBreaker):
         self._clocked = self._timed or self._core.measures
         self._timed_out = 0
         self._changes = 0
+        self._peers = Peers()
         self._failure_result = failure_result
         self._off = not enabled
         self._watchers: list[Callable[[StateChange], None]] = []
@@ -171,6 +173,17 @@ class BreakerBase(aiobreaker.CircuitBreaker):
         """Close it, and forget failures, window and back-off; `by` is told to those who watch."""
         self._core.reset()
         self._announce(by)
+
+    def hear(self, advice: Advice) -> None:
+        """Take advice of another instance; no more than advice, as `infra.breaker.advice` says."""
+        if not self._off:
+            self._peers.hear(advice, self._core, self._config, self._monotonic())
+            self._announce()
+
+    @property
+    def advised(self) -> bool:
+        """Whether it opened sooner than its own numbers say, because others advised care."""
+        return self._core.advised
 
     def expire_overdue(self) -> None:
         """Cancel calls past their `request_timeout`, as the timer does; for a clock that is moved.
@@ -264,6 +277,8 @@ class BreakerBase(aiobreaker.CircuitBreaker):
             enabled=self.enabled,
             state=core.state,
             retry_after_seconds=self._seconds_until_open(),
+            advised=core.advised,
+            advised_by=self._peers.count(self._monotonic()),
             in_flight=core.in_flight,
             failures_in_row=core.failures,
             window_calls=calls,

@@ -53,6 +53,9 @@ class CircuitBreakerConfig(BaseModel):
     recovery_jitter: Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)] = 0.1
     """Share by which it is shortened at random at most, so that not all instances try at once."""
 
+    open_at_peers: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    """Other instances whose own breaker is open that open this one at once; None: only calls do."""
+
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         if (self.slow_call_seconds is None) is not (self.slow_call_rate is None):

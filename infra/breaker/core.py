@@ -3,6 +3,9 @@
 Pure: time and chance are handed in, nothing is awaited, called back or raised. Every admitted call
 ends with exactly one `done`. A token knows the generation it was given in; each change of state
 begins a new one, so that a late answer cannot close, open or hold up what came after it.
+
+What others saw is advice: it makes a closed breaker careful and shifts the next trial of an open
+one, within the breaker's own numbers.
 """
 
 from collections.abc import Callable
@@ -18,6 +21,9 @@ Token = tuple[int, float]
 
 RETRY_SOON_SECONDS = 1.0
 """When to come again where a call's end, not a point in time, makes room."""
+CAREFUL_FAILURES = 2
+"""In a row, that open a breaker while others advise care. One alone may be chance: among many calls
+there is always one, and an outage of one instance would become everybody's."""
 BACKOFF_STEPS_MAX = 64
 """Trials after which back-off certainly stands at its maximum; keeps the power finite."""
 
@@ -68,8 +74,10 @@ class Core:
     """One breaker's state; `now` is always seconds of one clock that never goes backwards."""
 
     __slots__ = (
+        "_careful_until",
         "_chance",
         "_config",
+        "_hastened",
         "_in_flight_max",
         "_opened_at",
         "_reopens_at",
@@ -77,6 +85,7 @@ class Core:
         "_slow_seconds",
         "_threshold",
         "_window",
+        "advised",
         "failed",
         "failures",
         "generation",
@@ -108,7 +117,12 @@ class Core:
         """Times it opened since it was last closed."""
         self.succeeded = self.failed = self.neutral = self.slow = self.late = 0
         self.rejected = dict.fromkeys((rejection.reason for rejection in REJECTIONS), 0)
+        self.advised = False
+        """Whether it opened sooner than its own numbers say, because others advised care."""
         self._chance = chance
+        self._careful_until = 0.0
+        self._hastened = 0
+        """Which trip was cut short, since another was answered; 0 for none."""
         self._opened_at = 0.0
         self._reopens_at = 0.0
         self._shortened_by = 0.0
@@ -176,10 +190,44 @@ class Core:
         self._turn(State.FORCED_OPEN)
 
     def reset(self) -> None:
-        """Close, and forget failures, window and back-off."""
+        """Close, and forget failures, window, back-off and advice."""
         self._turn(_CLOSED)
         self.trips = 0
+        self.advised = False
+        self._careful_until = 0.0
+        self._hastened = 0
         self._window = _window(self._config)
+
+    def be_careful(self, until: float) -> None:
+        """Open at few failures in a row until then; a time that has passed ends it."""
+        self._careful_until = until
+
+    def open_on_advice(self, now: float) -> None:
+        """Open without a failure, where it is closed."""
+        if self.state is _CLOSED:
+            self.advised = True
+            self.open(now)
+
+    def leave_trial(self, began: float) -> None:
+        """Leave the trial to another, who began one then: wait for its outcome, and no longer.
+
+        Beyond what back-off may come to it is not put off: others may be cut off and this one not.
+        Nor where somebody was answered already: then all may try.
+        """
+        if self._hastened == self.trips:
+            return
+        config = self._config
+        self._shortened_by = self._chance()
+        put_off = began + self._shortened(config.recovery_timeout)
+        latest = self._opened_at + max(config.recovery_timeout, config.recovery_timeout_max)
+        self._reopens_at = max(self._reopens_at, min(put_off, latest))
+
+    def hasten(self, now: float) -> None:
+        """Try soon, since another is answered again; once before it was closed itself."""
+        if self.state is _OPEN and not self._hastened:
+            self._hastened = self.trips
+            soon = now + RETRY_SOON_SECONDS * self._chance()
+            self._reopens_at = min(self._reopens_at, soon)
 
     def retry_after(self, rejection: Rejection, now: float) -> float:
         """Give the seconds after which a call that was refused so has a chance."""
@@ -219,24 +267,29 @@ class Core:
         steps = min(self.trips - 1, BACKOFF_STEPS_MAX)
         grown = config.recovery_timeout * config.backoff_factor**steps
         seconds = min(grown, max(config.recovery_timeout, config.recovery_timeout_max))
-        return self._opened_at + seconds * (1 - config.recovery_jitter * self._shortened_by)
+        return self._opened_at + self._shortened(seconds)
+
+    def _shortened(self, seconds: float) -> float:
+        return seconds * (1 - self._config.recovery_jitter * self._shortened_by)
 
     def _judge(self, outcome: Outcome, mark: int, now: float) -> None:
         if outcome is _NEUTRAL:
             return
         if outcome is _FAILURE:
             mark |= FAILED
-            self.failures += 1
+            failures = self.failures = self.failures + 1
         else:
-            self.failures = 0
+            failures = self.failures = 0
         window = self._window
         if window is not None:
             window.add(mark, now)
-        if self.failures >= self._threshold or (
+        if failures >= self._threshold or (
             # No rate is above 0 without one of these, and nearly every call ends here.
             window is not None and (window.failures or window.slow) and self._too_many(window)
         ):
             self.open(now)
+        elif failures and failures >= CAREFUL_FAILURES and now < self._careful_until:
+            self.open_on_advice(now)
 
     def _too_many(self, window: Window) -> bool:
         config, calls = self._config, window.calls

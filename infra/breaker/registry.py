@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from infra.breaker.advice import Advice
 from infra.breaker.base import Exclusion
 from infra.breaker.breaker import CircuitBreaker
 from infra.breaker.config import CircuitBreakerConfig
@@ -157,6 +158,12 @@ class BreakerRegistry:
     def watch(self, watcher: Callable[[StateChange], None]) -> None:
         """Have changes of state told, of every breaker; what a watcher raises is logged only."""
         self._watchers.append(watcher)
+
+    def hear(self, advice: Advice) -> None:
+        """Pass advice of another instance on to the breaker of that name, where there is one."""
+        found = self._breakers.get(advice.breaker)
+        if found is not None:
+            found.hear(advice)
 
     def _changed(self, change: StateChange) -> None:
         for watcher in tuple(self._watchers):

@@ -28,6 +28,10 @@ class BreakerSnapshot:
     state: State
     retry_after_seconds: float
     """How long an open breaker stays so; 0 in any other state."""
+    advised: bool
+    """Whether it opened sooner than its own numbers say, because others advised care."""
+    advised_by: int
+    """Other instances that say at the moment that there is an outage."""
     in_flight: int
     failures_in_row: int
     window_calls: int

@@ -6,7 +6,7 @@ line, turns what was raised into a problem, and counts. It knows no endpoint.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
 import structlog
@@ -59,8 +59,13 @@ class App:
         guard: Guard | None = None,
         clock: Clock = SYSTEM,
         requests_max: int = REQUESTS_MAX,
+        logs_requests: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Make the table of routes; a conflict between two of them raises `ValueError`."""
+        """Make the table of routes; a conflict between two of them raises `ValueError`.
+
+        `logs_requests` is asked at each request whether it gets a line in the log; what fails here
+        gets one anyway.
+        """
         self._service = service
         table = list(routes)
         self._router = Router(table)
@@ -69,6 +74,7 @@ class App:
         self._guard = guard or Guard()
         self._clock = clock
         self._requests_max = requests_max
+        self._logs_requests = logs_requests
         self._tracer = tracer_for(service)
         self._answering = 0
         self._stopping = asyncio.Event()
@@ -119,16 +125,16 @@ class App:
                     "tracseq.correlation": request.scope["tracseq.correlation"],
                 }
             )
-        log = _log.debug if route is not None and route.quiet else _log.info
-        duration_ms = round(duration_seconds * 1000, 3)
-        log(
-            "http.request",
-            method=request.method,
-            path=path,
-            operation=operation,
-            status=status,
-            duration_ms=duration_ms,
-        )
+        if self._logs_requests():
+            log = _log.debug if route is not None and route.quiet else _log.info
+            log(
+                "http.request",
+                method=request.method,
+                path=path,
+                operation=operation,
+                status=status,
+                duration_ms=round(duration_seconds * 1000, 3),
+            )
         return response
 
     async def _bounded(

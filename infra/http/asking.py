@@ -18,6 +18,8 @@ from infra.http.headers import claimed_actor
 
 ResultT = TypeVar("ResultT")
 
+ANSWER_SECONDS = 10.0
+"""For a query's answer, beyond any wait that the query itself asks for."""
 UPLOADS_MAX = 4
 """Files held in memory at once, on their way to the object store; further uploads wait."""
 
@@ -86,4 +88,6 @@ class Asking:
     """None where no contract takes a file."""
     authorise: Authorise = claimed_actor
     limits: Limits = field(default_factory=Limits)
+    answer_seconds: Callable[[], float] = lambda: ANSWER_SECONDS
+    """Asked at each query how long it waits for its answer."""
     clock: Clock = SYSTEM

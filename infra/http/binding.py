@@ -32,9 +32,6 @@ from infra.http.sealing import STAND_IN, Sealer, wants_seal
 from infra.http.versions import is_known, not_modified, tag_of, take_versions
 from infra.telemetry.tracing import current_trace_id
 
-QUERY_TIMEOUT_SECONDS = 10.0
-"""For a query's answer, beyond any wait that the query itself asks for."""
-
 AnyMessage = Command[Any] | Query[Any]
 JSON = "application/json"
 
@@ -291,7 +288,7 @@ async def _ask_query(asking: Asking, query: Query[Any], caller: _Caller) -> obje
             actor=caller.actor,
             correlation=caller.correlation,
             message_id=None,
-            timeout_seconds=wait_seconds + QUERY_TIMEOUT_SECONDS,
+            timeout_seconds=wait_seconds + asking.answer_seconds(),
         )
     except Pending as pending:
         _never_pending(query, pending)

@@ -1,5 +1,9 @@
 """HTTP to another system, bounded on every side: deadline > retry > breaker > bulkhead > timeout.
 
+HTTP/2 where the other side offers it over TLS, HTTP/1.1 elsewhere. A request that is given up on a
+shared HTTP/2 connection tells the other side nothing (httpx sends no reset): its stream stays open,
+and counts, until it is answered. So after a few of them new requests get new connections.
+
 Only what may be repeated is repeated: idempotent methods, or a request with an `Idempotency-Key`,
 whose body is at hand. What was refused by the breaker is not tried again here. A status of 500 or
 above counts against the system, and is the caller's answer all the same.
@@ -9,6 +13,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -35,6 +40,8 @@ BUDGET_SECONDS = 30.0
 """Of one request with all its attempts and waits, where the caller grants none."""
 CONNECT_TIMEOUT_SECONDS = 3.0
 KEPT_CONNECTIONS_MAX = 20
+GIVEN_UP_MAX = 16
+"""Requests left behind on the connections in use; servers should take at least 100 at once."""
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 PASSING = frozenset({429, 502, 503, 504})
@@ -63,8 +70,20 @@ NO_ANSWER: tuple[type[Exception], ...] = (
 """What a request raises: for whoever goes on without an answer, whatever became of it."""
 
 
+class _Connections:
+    """A client of httpx, with what is known of the use of its connections."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+        self.busy = 0
+        self.given_up = 0
+
+
 class HttpClientWithCircuitBreaker:
-    """A pool of connections to one system, behind one breaker; an async context manager."""
+    """A pool of connections to one system, behind one breaker; an async context manager.
+
+    `SSL_CERT_FILE` names the authorities that are trusted in place of the usual ones.
+    """
 
     def __init__(
         self,
@@ -93,9 +112,15 @@ class HttpClientWithCircuitBreaker:
             self.breaker = registry.get(service, config, failure_result=_is_failure)
         self._clock = clock
         in_force = self.breaker.config
-        self._client = httpx.AsyncClient(
+        self._own = transport is None
+        # Read once: it takes longer than all else that is done here.
+        trusted = httpx.create_ssl_context() if self._own else True
+        self._make = partial(
+            httpx.AsyncClient,
             base_url=base_url,
             transport=transport,
+            verify=trusted,
+            http2=True,
             # The breaker ends a call in time; this does where the breaker is switched off.
             timeout=httpx.Timeout(
                 in_force.request_timeout or BUDGET_SECONDS, connect=CONNECT_TIMEOUT_SECONDS
@@ -107,6 +132,9 @@ class HttpClientWithCircuitBreaker:
                 ),
             ),
         )
+        self._connections = _Connections(self._make())
+        self._left = set[_Connections]()
+        """Replaced, and closed behind the last request that uses them."""
 
     async def __aenter__(self) -> Self:
         """Open nothing yet."""
@@ -119,7 +147,8 @@ class HttpClientWithCircuitBreaker:
         trace: TracebackType | None,
     ) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        for connections in (self._connections, *self._left):
+            await connections.client.aclose()
 
     async def get(self, url: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's
         """Send a GET; see `request`."""
@@ -153,7 +182,7 @@ class HttpClientWithCircuitBreaker:
             BudgetSpentError: there was no answer within the budget.
             httpx.TransportError: the last attempt failed on the way.
         """
-        request = self._client.build_request(method, url, **options)
+        request = self._connections.client.build_request(method, url, **options)
         if idempotency_key is not None:
             request.headers["Idempotency-Key"] = idempotency_key
         budget = asyncio.timeout(budget_seconds)
@@ -204,7 +233,31 @@ class HttpClientWithCircuitBreaker:
         return cast("httpx.Response", await retrying(again))
 
     async def _attempt(self, request: httpx.Request) -> httpx.Response:
-        return await self.breaker.call(self._client.send, request)
+        return await self.breaker.call(self._send, request)
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        connections = self._connections
+        connections.busy += 1
+        try:
+            return await connections.client.send(request)
+        except (asyncio.CancelledError, httpx.TimeoutException):
+            connections.given_up += 1
+            # A transport that was handed in is not ours to replace.
+            if self._own and connections.given_up == GIVEN_UP_MAX:
+                self._renew()
+            raise
+        finally:
+            connections.busy -= 1
+            if connections in self._left and not connections.busy:
+                self._left.discard(connections)
+                await connections.client.aclose()
+
+    def _renew(self) -> None:
+        """Have new requests use new connections."""
+        self._left.add(self._connections)
+        client = self._make()
+        client.cookies = self._connections.client.cookies
+        self._connections = _Connections(client)
 
     def _wait_seconds(self, state: RetryCallState) -> float:
         """Wait as the answer says, or ever longer and at random."""

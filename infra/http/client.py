@@ -28,8 +28,8 @@ API = "/api/v1"
 OPERATIONS = f"{API}/operations/"
 """Where what is stored and not done yet is watched."""
 CONNECT_TIMEOUT_SECONDS = 3.0
-ANSWER_TIMEOUT_SECONDS = 70.0
-"""Longer than the longest wait that the edge grants."""
+ANSWER_TIMEOUT_SECONDS = 130.0
+"""Longer than the longest wait that the edge grants, and the longest time that it gives a query."""
 UPLOAD_TIMEOUT_SECONDS = 60.0
 CONNECTIONS_MAX = 16
 WAITING_MAX = 1_000

@@ -1,4 +1,4 @@
-"""A service's live settings: kept up to date from the bus, its circuit breakers told of them.
+"""A service's live settings: kept up to date from the bus, its breakers and logs told of them.
 
 What a service does with its own is its own affair: it reads `current` where it needs it.
 """
@@ -11,7 +11,9 @@ from infra.config.client import ConfigClient
 from infra.config.configuration import Identity, LiveT
 from infra.config.live import LiveSettings
 from infra.runtime.platform import Platform
+from infra.runtime.told import Told
 from infra.settings import ServiceSettings, instance_of
+from infra.telemetry import logs
 
 
 class Live(Generic[LiveT]):
@@ -20,6 +22,7 @@ class Live(Generic[LiveT]):
     def __init__(self, client: ConfigClient[LiveT], platform: Platform) -> None:
         """Made by `of`; the program's own defaults are in force."""
         self.client = client
+        self._service = platform.service
         self._breakers = platform.breakers
         self._enabled = platform.breakers.enabled
 
@@ -50,13 +53,22 @@ class Live(Generic[LiveT]):
         return self.client.current
 
     async def start(self) -> None:
-        """Have something in force, and the breakers told of it, now and at every change."""
+        """Have something in force, and breakers and logs told of it, now and at every change."""
         await self.client.start()
-        self._tell_breakers(self.client.current)
-        self.client.on_change(self._tell_breakers)
+        for tell in (self._tell_breakers, self._tell_logs):
+            tell(self.client.current)
+            self.client.on_change(tell)
+
+    def stop(self) -> None:
+        """Ask nothing of the process any more."""
+        logs.ask_level(self._service, None)
 
     def _tell_breakers(self, live: LiveSettings) -> None:
         # Switched off from outside, they stay off whatever the configuration says.
         wanted = live.circuit_breaker_enabled is not False
         self._breakers.switch(enabled=self._enabled and wanted)
         self._breakers.adjust(live.breaker_numbers())
+
+    def _tell_logs(self, live: LiveSettings) -> None:
+        if isinstance(live, Told):
+            logs.ask_level(self._service, live.log_level)

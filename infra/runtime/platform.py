@@ -1,10 +1,12 @@
 """What infra gives one service: its bus, its log, its store, the time, new ids.
 
-Opened and closed together. What a service makes of it is its own affair.
+Opened and closed together; the store where the service takes it. What a service makes of it is its
+own affair.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 from uuid import UUID
 
@@ -18,7 +20,7 @@ from infra.settings import CommonSettings
 from infra.store.client import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Platform:
     """One service's share of the plumbing."""
 
@@ -27,7 +29,6 @@ class Platform:
     connection: Connection
     bus: Bus
     log: Log
-    store: Store
     breakers: BreakerRegistry
     """One for each dependency: every call that leaves the service, but for the bus, goes through
     one."""
@@ -44,22 +45,24 @@ class Platform:
         """
         connection = await Connection.connect(common.nats_url, service)
         bus = Bus(connection, source=service, clock=clock)
-        # Here configuration comes in: what it says of breakers goes to `breakers.configure` and
-        # `breakers.switch`, now and at every change.
-        breakers = BreakerRegistry(service, clock=clock)
-        database = f"{common.mongo_database_prefix}_{service}"
         return cls(
             service=service,
             common=common,
             connection=connection,
             bus=bus,
             log=Log(connection, service, gathers=common.profile == "safe", clock=clock),
-            store=Store(common.mongo_url, database, breakers=breakers),
-            breakers=breakers,
+            breakers=BreakerRegistry(service, clock=clock),
             clock=clock,
         )
+
+    @cached_property
+    def store(self) -> Store:
+        """The service's own database; one that is not taken is not shown among the breakers."""
+        database = f"{self.common.mongo_database_prefix}_{self.service}"
+        return Store(self.common.mongo_url, database, breakers=self.breakers)
 
     async def close(self) -> None:
         """Disconnect."""
         await self.bus.close()
-        await self.store.close()
+        if "store" in vars(self):
+            await self.store.close()

@@ -18,7 +18,6 @@ from infra.bus.consumer import Consumers
 from infra.bus.control import Control
 from infra.bus.server import Server
 from infra.bus.streams import consumer
-from infra.config.live import LiveSettings
 from infra.http.app import App
 from infra.http.asking import Asking
 from infra.http.binding import routes
@@ -29,9 +28,11 @@ from infra.http.health import health_routes
 from infra.http.metrics import metrics_route
 from infra.http.operations import operations_route
 from infra.http.server import HttpServer
+from infra.runtime.advising import Adviser
 from infra.runtime.announcing import Announcer
 from infra.runtime.live import Live
 from infra.runtime.service import Check, Service
+from infra.runtime.told import Told
 from infra.settings import instance_of
 
 log = structlog.get_logger(__name__)
@@ -71,14 +72,22 @@ class Running:
             for declared, handle in leased:
                 self._consumers.add(declared, handle, waits=True)
         self._control = Control(platform.connection, service.name, service.projections)
+        instance = instance_of(platform.common, service.settings)
         self._announcer = Announcer(
             platform.connection,
             platform.breakers,
-            instance=instance_of(platform.common, service.settings),
+            instance=instance,
             clock=platform.clock,
             ids=platform.ids,
         )
-        self._live: Live[Any] = service.live or Live.of(platform, service.settings, LiveSettings)
+        self._adviser = Adviser(
+            platform.connection,
+            platform.breakers,
+            instance=instance,
+            clock=platform.clock,
+            ids=platform.ids,
+        )
+        self._live: Live[Any] = service.live or Live.of(platform, service.settings, Told)
         self._tasks: list[asyncio.Task[None]] = []
         self._app = self._make_app()
         self.http = HttpServer(
@@ -115,6 +124,7 @@ class Running:
             everything,
             guard=Guard.of(service.platform.common.http_host),
             clock=service.platform.clock,
+            logs_requests=service.logs_requests,
         )
 
     def _checks(self) -> dict[str, Check]:
@@ -150,6 +160,7 @@ class Running:
         for name, task in service.tasks.items():
             self._spawn(name, task)
         self._spawn("announce breakers", self._announcer.run)
+        self._spawn("advise of breakers", self._adviser.run)
         if service.projections:
             await self._control.start()
         await self._server.start()
@@ -201,6 +212,7 @@ class Running:
         this process held. A part that cannot be stopped
         keeps no other from it.
         """
+        self._live.stop()
         for part in (
             self.http.stop,
             self._stop_leases,

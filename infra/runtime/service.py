@@ -51,6 +51,8 @@ class Service:
     routes: Sequence[Route] = ()
     """HTTP beyond the bindings of its contracts."""
     checks: Mapping[str, Check] = field(default_factory=dict[str, Check])
+    logs_requests: Callable[[], bool] = lambda: True
+    """Asked at each request whether it gets a line in the log."""
     live: Live[Any] | None = None
     """What it can be told while it runs, where that is more than every service can be told."""
 

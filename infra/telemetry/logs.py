@@ -70,9 +70,9 @@ def configure(level: str = "info", fmt: Format = "json") -> None:
     Raises:
         ValueError: there is no such level.
     """
-    number = logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise ValueError(f"log level is {level!r}: use debug, info, warning or error")
+    number = _number(level)
+    _levels.begun = number
+    _levels.asked.clear()
     describe: list[Processor] = [
         merge_contextvars,
         structlog.processors.add_log_level,
@@ -90,6 +90,48 @@ def configure(level: str = "info", fmt: Format = "json") -> None:
         cache_logger_on_first_use=False,
     )
     _route_libraries(number, describe, render)
+
+
+def ask_level(service: str, level: str | None) -> None:
+    """Ask for lines from a level on while the process runs; None asks for nothing any more.
+
+    The process has one level: the lowest that any of its services asks for, or else that which it
+    was configured with.
+
+    Raises:
+        ValueError: there is no such level.
+    """
+    before = _levels.in_force
+    if level is None:
+        _levels.asked.pop(service, None)
+    else:
+        _levels.asked[service] = _number(level)
+    number = _levels.in_force
+    if number != before:
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
+        _set_library_levels(number)
+
+
+class _Levels:
+    """What the process writes, and why: it has one level, as it has one stderr."""
+
+    def __init__(self) -> None:
+        self.begun = logging.INFO
+        self.asked: dict[str, int] = {}
+
+    @property
+    def in_force(self) -> int:
+        return min(self.asked.values(), default=self.begun)
+
+
+_levels = _Levels()
+
+
+def _number(level: str) -> int:
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise ValueError(f"log level is {level!r}: use debug, info, warning or error")
+    return number
 
 
 def bound(**values: str | None) -> AbstractContextManager[None]:
@@ -184,10 +226,15 @@ def _route_libraries(level: int, describe: Sequence[Processor], render: Processo
     handler.addFilter(Sparing())
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level)
-    for name, own in LIBRARY_LEVELS.items():
+    for name in LIBRARY_LEVELS:
         logger = logging.getLogger(name)
         logger.handlers = []
         logger.propagate = True
-        logger.setLevel(max(own, level))
+    _set_library_levels(level)
     logging.captureWarnings(capture=True)
+
+
+def _set_library_levels(level: int) -> None:
+    logging.getLogger().setLevel(level)
+    for name, own in LIBRARY_LEVELS.items():
+        logging.getLogger(name).setLevel(max(own, level))

@@ -17,7 +17,8 @@ from infra.http.index import index_route
 from infra.http.operations import operations_route
 from infra.http.sse import BusFeed, stream_route
 from infra.runtime import Platform, Service
-from services.edge.settings import Settings
+from infra.runtime.live import Live as LiveOf
+from services.edge.settings import Live, Settings
 
 _log = structlog.get_logger(__name__)
 
@@ -29,10 +30,12 @@ def build(settings: Settings, platform: Platform) -> Service:
         PermissionError: it would serve others than this machine.
     """
     _check_reach(settings, platform.common.http_host)
+    live = LiveOf[Live].of(platform, settings, Live)
     asking = Asking(
         ask=platform.bus.ask,
         files=platform.bus.files,
         limits=Limits(upload_bytes_max=settings.upload_bytes_max),
+        answer_seconds=lambda: live.current.request_timeout_seconds,
         clock=platform.clock,
     )
     return Service(
@@ -46,6 +49,8 @@ def build(settings: Settings, platform: Platform) -> Service:
             stream_route(BusFeed(platform.bus), clock=platform.clock),
             *docs_routes(openapi),
         ),
+        logs_requests=lambda: live.current.enable_request_logging,
+        live=live,
     )
 
 

@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from contracts.types import EmailAddress
-from infra.config.live import LiveSettings
+from infra.runtime.told import Told
 from infra.settings import ServiceSettings
 
 
@@ -51,7 +51,7 @@ class Settings(ServiceSettings):
         return self
 
 
-class Live(LiveSettings):
+class Live(Told):
     """What the configuration of `notification-service` says, at any time."""
 
     email_enabled: bool = True

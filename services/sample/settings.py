@@ -6,7 +6,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from contracts.template import ROWS_MAX
-from infra.config.live import LiveSettings
+from infra.runtime.told import Told
 from infra.settings import ServiceSettings
 
 
@@ -20,7 +20,7 @@ class Settings(ServiceSettings):
     """How long a claimed barcode may wait for its sample before another may have it."""
 
 
-class Live(LiveSettings):
+class Live(Told):
     """What the configuration of `sample-service` says, at any time."""
 
     max_batch_size: Annotated[int, Field(ge=1, le=100_000)] = ROWS_MAX

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from infra.breaker import collector
 from infra.settings import CommonSettings
 from infra.supervisor.nats_server import CONFIGURATION
 from infra.telemetry.metrics import FAMILIES
@@ -215,4 +216,4 @@ def test_rules_ask_only_for_metrics_that_are_exported() -> None:
     asked = set(re.findall(r"\btracseq_[a-z_]+\b", rules))
 
     assert asked
-    assert asked - {family.name for family in FAMILIES} == set()
+    assert asked - {family.name for family in (*FAMILIES, *collector.FAMILIES)} == set()

@@ -67,7 +67,7 @@ OPERATIONS = frozenset(
     }
 )
 """What drivers reach out with, whatever it is called on."""
-CLIENTS = frozenset({"_client", "_raw"})
+CLIENTS = frozenset({"client", "_client", "_raw"})
 """Attributes that hold a driver's own object: anything called on them counts, but for these."""
 HARMLESS = frozenset({"aclose", "build_request", "close", "find"})
 PAST_THE_BREAKER = {("infra/store/client.py", "ping", "command")}

@@ -38,6 +38,7 @@ def grammar() -> dict[str, str]:
         "consumer of a partition's due timers": subjects.due_consumer(3),
         "count of a group's leases": subjects.lease_group(subjects.SAGA_LEASES),
         "lease on a saga partition": subjects.lease(subjects.SAGA_LEASES, 3),
+        "advice on a service's breakers": subjects.breaker_advice("sample"),
         "member of a group": subjects.lease_member(subjects.SAGA_LEASES, "lab.example-8088"),
     }
 

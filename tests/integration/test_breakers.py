@@ -29,6 +29,8 @@ from services.event import service as event
 from services.event.settings import Settings as EventSettings
 from services.notification import service as notification
 from services.notification.settings import Settings as NotificationSettings
+from services.template import service as template
+from services.template.settings import Settings as TemplateSettings
 from tests.fixtures.laboratory import Laboratory, eventually, laboratory
 from tests.fixtures.servers import Broker, DocumentStoreServer
 from tests.fixtures.smtp import MailServer, mail_server
@@ -37,6 +39,7 @@ __all__ = ["laboratory", "mail_server"]
 
 EVENT = Blueprint("event", event.build, EventSettings(http_port=0))
 EDGE = Blueprint("edge", edge.build, EdgeSettings(http_port=0))
+TEMPLATE = Blueprint("template", template.build, TemplateSettings(http_port=0))
 EVENTS = "/api/v1/events"
 NOTE = "person.note_taken"
 MANY = 200
@@ -110,19 +113,27 @@ async def own_store(
 
 async def test_every_service_shows_its_breakers(laboratory: Laboratory) -> None:
     """On its own port: as JSON, and as metrics of which nobody else's are shown."""
-    for blueprint in (EVENT, EDGE):
-        running = await laboratory.start(blueprint)
-        async with http_to(running) as client:
-            document = (await client.get("/circuit-breaker/metrics")).json()
-            metrics = (await client.get("/metrics")).text
+    async with http_to(await laboratory.start(EVENT)) as client:
+        document = (await client.get("/circuit-breaker/metrics")).json()
+        metrics = (await client.get("/metrics")).text
 
-        assert (document["service"], document["enabled"]) == (blueprint.name, True)
-        assert document["circuit_breakers"]["store"]["state"] == "closed"
-        assert document["circuit_breakers"]["store"]["config"]["max_concurrent_requests"] == 64
-        for family in FAMILIES:
-            lines = [one for one in metrics.splitlines() if one.startswith(f"{family.name}{{")]
-            assert lines, family.name
-            assert all(f'service="{blueprint.name}"' in line for line in lines)
+    assert (document["service"], document["enabled"]) == ("event", True)
+    assert list(document["circuit_breakers"]) == ["store", "store_writes"]
+    assert document["circuit_breakers"]["store"]["state"] == "closed"
+    assert document["circuit_breakers"]["store"]["config"]["max_concurrent_requests"] == 64
+    for family in FAMILIES:
+        lines = [one for one in metrics.splitlines() if one.startswith(f"{family.name}{{")]
+        assert lines, family.name
+        assert all('service="event"' in line for line in lines)
+
+
+async def test_a_service_shows_only_what_it_leans_on(laboratory: Laboratory) -> None:
+    """The edge and the template service have no store, and so no breaker before one."""
+    for blueprint in (EDGE, TEMPLATE):
+        async with http_to(await laboratory.start(blueprint)) as client:
+            document = (await client.get("/circuit-breaker/metrics")).json()
+
+        assert (document["service"], document["circuit_breakers"]) == (blueprint.name, {})
 
 
 async def test_a_breaker_is_opened_by_hand_and_stays_so_until_it_is_reset(

@@ -211,3 +211,39 @@ def test_a_person_gets_text_instead_of_json(capsys: pytest.CaptureFixture[str]) 
     assert "sample_registered" in text
     assert "LAB-1" in text
     assert "hunter2" not in text
+
+
+def test_the_level_is_the_lowest_that_anybody_asks_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the services of a process; once none asks, it is as configured. Libraries keep theirs."""
+    logs.configure(level="warning")
+    log = structlog.get_logger()
+    library, own = logging.getLogger("somebody"), logging.getLogger("httpx")
+    steps: list[tuple[str, str | None]] = [
+        ("sample", "info"),
+        ("event", "debug"),
+        ("event", "error"),
+        ("sample", None),
+        ("event", None),
+    ]
+    written = list[list[str]]()
+    for number, (service, level) in enumerate(steps):
+        logs.ask_level(service, level)
+        for said in ("debug", "info", "warning", "error"):
+            getattr(log, said)(said)
+        library.info("library %d", number)
+        own.info("chatter")
+        written.append([line["event"] for line in lines(capsys)])
+
+    assert written == [
+        ["info", "warning", "error", "library 0"],
+        ["debug", "info", "warning", "error", "library 1"],
+        ["info", "warning", "error", "library 2"],
+        ["error"],
+        ["warning", "error"],
+    ]
+
+
+def test_an_unknown_level_is_refused() -> None:
+    """By name, with the ones there are."""
+    with pytest.raises(ValueError, match="loud"):
+        logs.ask_level("sample", "loud")

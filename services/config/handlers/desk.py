@@ -92,9 +92,9 @@ class Desk:
         wanted = ORDER if environment is Environment.DEFAULT else (environment, Environment.DEFAULT)
         found: dict[Environment, Loaded[Current]] = {}
         for one in wanted:
-            known = self.log.remembered(RELEASE, key(service, one))
+            known: Loaded[Current] | None = self.log.remembered(RELEASE, key(service, one))
             if known is None and one is Environment.DEFAULT and _inherits_nothing(found):
-                known = Loaded(key(service, one), None)
+                known = Loaded[Current](key(service, one), None)
             if known is None:
                 return None
             found[one] = known

@@ -23,6 +23,14 @@ class Oracle:
     calls: tuple[Call, ...] = ()
     wait: float = 0.0
     trips: int = 0
+    opened: int = 0
+    """Ticks since it opened."""
+    careful: int = 0
+    """Ticks for which others advise care."""
+    advised: bool = False
+    """Whether advice opened it."""
+    hastened: str = ""
+    """Whether a trial was brought forward since it was closed: in `this` wait, `before`, or not."""
 
 
 class Rules:
@@ -34,7 +42,7 @@ class Rules:
         self.chance = chance
         self.slow_ticks = config.slow_call_seconds or float("inf")
         window = config.window_calls if config.judges_rates else 0
-        self.memory = max(config.failure_threshold or 0, config.success_threshold, window)
+        self.memory = max(config.failure_threshold or 0, 2, config.success_threshold, window)
 
     def admit(self, was: Oracle) -> tuple[Oracle, str | None]:
         """Let a call begin, or give the reason why not."""
@@ -66,7 +74,13 @@ class Rules:
     def tick(self, was: Oracle) -> Oracle:
         """Let time pass."""
         calls = tuple((mine, age + 1) for mine, age in was.calls)
-        return replace(was, calls=calls, wait=max(0.0, was.wait - 1))
+        return replace(
+            was,
+            calls=calls,
+            wait=max(0.0, was.wait - 1),
+            opened=was.opened + 1 if was.mode == "open" else 0,
+            careful=max(0, was.careful - 1),
+        )
 
     def open(self, was: Oracle) -> Oracle:
         """Open it until its time has come."""
@@ -76,14 +90,36 @@ class Rules:
             grown = min(seconds * config.backoff_factor, config.recovery_timeout_max)
             seconds = max(seconds, grown)
         seconds -= seconds * config.recovery_jitter * self.chance
-        return replace(self._era(was, "open"), wait=seconds, trips=was.trips + 1)
+        return replace(
+            self._era(was, "open"),
+            wait=seconds,
+            trips=was.trips + 1,
+            hastened="before" if was.hastened else "",
+        )
+
+    def advise(self, was: Oracle, what: str) -> Oracle:
+        """Let others say something: that care is due for two ticks, or what became of trials."""
+        if what == "careful":
+            return replace(was, careful=2)
+        if what == "all open" and was.mode == "closed":
+            return replace(self.open(was), advised=True)
+        if what == "answered" and was.mode == "open" and not was.hastened:
+            return replace(was, wait=min(was.wait, self.chance), hastened="this")
+        if what == "tries" and was.mode == "open" and was.hastened != "this":
+            config = self.config
+            seconds = config.recovery_timeout * (1 - config.recovery_jitter * self.chance)
+            longest = max(config.recovery_timeout, config.recovery_timeout_max)
+            return replace(was, wait=max(was.wait, min(seconds, longest - was.opened)))
+        return was
 
     def turn(self, was: Oracle, mode: str) -> Oracle:
         """Put it into a state by hand."""
         if mode == "open":
             return self.open(was)
         turned = self._era(was, mode)
-        return replace(turned, trips=0) if mode == "closed" else turned
+        if mode != "closed":
+            return turned
+        return replace(turned, trips=0, careful=0, advised=False, hastened="")
 
     def _judge(self, was: Oracle) -> Oracle:
         if was.mode == "half_open":
@@ -91,10 +127,13 @@ class Rules:
                 return self.open(was)
             enough = len(was.past) >= self.config.success_threshold
             return self.turn(was, "closed") if enough else was
-        return self.open(was) if self._row(was) or self._rate(was) else was
+        if self._row(was, self.config.failure_threshold) or self._rate(was):
+            return self.open(was)
+        if was.careful and self._row(was, 2):
+            return replace(self.open(was), advised=True)
+        return was
 
-    def _row(self, was: Oracle) -> bool:
-        wanted = self.config.failure_threshold
+    def _row(self, was: Oracle, wanted: int | None) -> bool:
         if wanted is None:
             return False
         row = was.past[-wanted:]
@@ -113,4 +152,4 @@ class Rules:
 
     def _era(self, was: Oracle, mode: str) -> Oracle:
         calls = tuple((False, age) for _, age in was.calls)
-        return replace(was, mode=mode, past=(), calls=calls, wait=0.0)
+        return replace(was, mode=mode, past=(), calls=calls, wait=0.0, opened=0)

@@ -56,7 +56,26 @@ TIMES = [
     _with(recovery_timeout=4, backoff_factor=2, recovery_timeout_max=1, failure_threshold=1),
     _with(recovery_timeout=4, recovery_jitter=0.5, failure_threshold=2),
 ]
-FAMILIES = {"plain": PLAIN, "windows": WINDOWS, "slow calls": SLOW, "times": TIMES}
+ADVICE = [
+    _with(
+        failure_threshold=row,
+        failure_rate=None if row else 1.0,
+        window_calls=3,
+        minimum_calls=3,
+        recovery_timeout_max=most,
+        recovery_jitter=jitter,
+        success_threshold=1,
+        max_concurrent_requests=1,
+    )
+    for row, most, jitter in product((None, 1, 2, 3), (1, 3), (0, 0.5))
+]
+FAMILIES = {
+    "plain": PLAIN,
+    "windows": WINDOWS,
+    "slow calls": SLOW,
+    "times": TIMES,
+    "advice": ADVICE,
+}
 
 
 @dataclass(frozen=True)
@@ -86,9 +105,10 @@ def _copy(core: Core) -> Core:
 class Product:
     """Core and oracle, step by step side by side."""
 
-    def __init__(self, config: CircuitBreakerConfig) -> None:
-        """Take the numbers of both."""
+    def __init__(self, config: CircuitBreakerConfig, *, advised: bool) -> None:
+        """Take the numbers of both; without advice nobody says anything."""
         self.config = config
+        self.advised = advised
         self.rules = Rules(config, CHANCE)
         growing = config.backoff_factor > 1
         self.trips_max = 4 if growing else 1
@@ -107,6 +127,9 @@ class Product:
         yield "tick", replace(node, now=node.now + 1, oracle=self.rules.tick(node.oracle))
         for mode in ("closed", "open", "half_open", "forced_open"):
             yield mode, self._turn(node, mode)
+        if self.advised:
+            for what in ("careful", "all open", "tries", "answered"):
+                yield what, self._advise(node, what)
 
     def key(self, node: Node) -> tuple[object, ...]:
         """Name what matters of a node for all that can follow."""
@@ -129,13 +152,31 @@ class Product:
                 waits,
             ),
             (min(core.trips, self.trips_max), window and _ring(window)),
+            (max(0.0, core._careful_until - now), core._hastened and core._hastened == core.trips),
             tokens,
             replace(
                 node.oracle,
                 trips=min(node.oracle.trips, self.trips_max),
+                opened=self._opened(node.oracle.opened),
                 calls=tuple((mine, min(age, self.age_max)) for mine, age in node.oracle.calls),
             ),
         )
+
+    def _opened(self, ticks: int) -> int:
+        """Give how long it is open, as far as that matters: for what a trial is put off to."""
+        longest = max(self.config.recovery_timeout, self.config.recovery_timeout_max)
+        return min(ticks, int(longest)) if self.advised else 0
+
+    def _advise(self, node: Node, what: str) -> Node:
+        core = _copy(node.core)
+        says: dict[str, Callable[[], None]] = {
+            "careful": lambda: core.be_careful(node.now + 2),
+            "all open": lambda: core.open_on_advice(node.now),
+            "tries": lambda: core.leave_trial(node.now),
+            "answered": lambda: core.hasten(node.now),
+        }
+        says[what]()
+        return self._agreed(Node(core, self.rules.advise(node.oracle, what), node.tokens, node.now))
 
     def _admit(self, node: Node) -> Node:
         core = _copy(node.core)
@@ -185,6 +226,7 @@ class Product:
     def _agreed(self, node: Node) -> Node:
         core, oracle = node.core, node.oracle
         assert core.state.value == oracle.mode
+        assert core.advised == oracle.advised
         assert core.in_flight == len(oracle.calls) == len(node.tokens)
         assert [generation == core.generation for generation, _ in node.tokens] == [
             mine for mine, _ in oracle.calls
@@ -201,9 +243,9 @@ def _ring(window: object) -> tuple[object, ...]:
     return tuple(ring[at:] + ring[:at])
 
 
-def explore(config: CircuitBreakerConfig) -> tuple[int, int]:
+def explore(config: CircuitBreakerConfig, *, advised: bool) -> tuple[int, int]:
     """Follow every step from every state until nothing new appears; gives states and steps."""
-    both = Product(config)
+    both = Product(config, advised=advised)
     first = both.start()
     seen = {both.key(first)}
     waiting = deque([first])
@@ -223,7 +265,7 @@ def explore(config: CircuitBreakerConfig) -> tuple[int, int]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_core_and_oracle_agree_in_every_reachable_state(family: str) -> None:
     """Breadth first to the fixpoint of each configuration, every answer and counter compared."""
-    found = [explore(config) for config in FAMILIES[family]]
+    found = [explore(config, advised=family == "advice") for config in FAMILIES[family]]
     states, steps = (sum(counts) for counts in zip(*found, strict=True))
 
     # Shown by `pytest -s`.
@@ -232,6 +274,6 @@ def test_core_and_oracle_agree_in_every_reachable_state(family: str) -> None:
 
 
 def test_enough_configurations_are_explored() -> None:
-    """Every combination of small thresholds and bounds, beside windows, slow calls and times."""
+    """Every combination of small thresholds and bounds, beside windows, times and advice."""
     assert len(PLAIN) == 54
-    assert sum(map(len, FAMILIES.values())) == 82
+    assert sum(map(len, FAMILIES.values())) == 98
