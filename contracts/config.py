@@ -10,6 +10,8 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, model_validator
 
 from contracts.config_types import (
+    ENCRYPTED,
+    SEALED,
     ConfigKey,
     ConfigValue,
     Environment,
@@ -36,7 +38,6 @@ from contracts.types import (
 )
 
 AT = "/services/{service}/environments/{environment}"
-SEALED = "sealed:v1:"
 
 ExpectedVersion = Annotated[
     int,
@@ -162,7 +163,26 @@ class ImportConfig(
 ):
     """Make a layer what an exported document says; the same again changes nothing."""
 
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     document: ConfigDocument
+
+    @model_validator(mode="after")
+    def _secrets_are_encrypted(self) -> Self:
+        for key, item in self.document.items.items():
+            encrypted = isinstance(item.value, str) and item.value.startswith(ENCRYPTED)
+            if item.secret and not encrypted:
+                raise ValueError(
+                    f"document.items.{key} is a secret and is not encrypted ({ENCRYPTED}...): "
+                    f"leave it out, and set it with `tracseq config set ... {key} --secret`"
+                )
+            told = "secret" in item.model_fields_set or item.value is None
+            if not told and looks_secret(key):
+                raise ValueError(
+                    f"document.items.{key} is named like a secret: say `secret: false` with it "
+                    "where it is none"
+                )
+        return self
 
 
 class RollbackConfig(

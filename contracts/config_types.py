@@ -25,6 +25,10 @@ NESTING_MAX = 20
 TAGS_MAX = 5
 INSTANCES_MAX = 1_000
 """Of one service in one environment, in a staged rollout."""
+SEALED = "sealed:v1:"
+"""What a secret begins with on its way to the configuration service."""
+ENCRYPTED = "enc:v1:"
+"""What a secret begins with where it is kept."""
 
 
 class Environment(StrEnum):

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import JsonValue
 
-SEALED = "sealed:v1:"
-ENCRYPTED = "enc:v1:"
+from contracts.config_types import ENCRYPTED, SEALED
+
 KEY_BYTES = 32
 NONCE_BYTES = 12
 _PARTS = 4

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from contracts.config_queries import GetSealingKey
-from contracts.config_types import Environment
+from contracts.config_types import SEALED, Environment
 from contracts.message import Message
-from infra.config.ciphers import SEALED, seal
+from infra.config.ciphers import seal
 from infra.http.asking import Asking
 
 KEY_KEPT_SECONDS = 60.0

@@ -12,6 +12,7 @@ from contracts.types import Page
 from infra.bus.context import Context
 from infra.config.keyring import Keyring
 from infra.log.forwarder import Forwarder
+from infra.log.log import Log
 from infra.runtime import Platform, Service, handle
 from infra.store.queries import Reader
 from services.config import projections
@@ -25,6 +26,8 @@ from services.config.settings import Settings
 from services.config.store import LayerStore, RequestStore
 
 NAME = "config"
+REMEMBERED = 256
+"""Releases, and entries of the log, in memory: each may hold thousands of keys."""
 
 
 def build(settings: Settings, platform: Platform) -> Service:
@@ -35,8 +38,15 @@ def build(settings: Settings, platform: Platform) -> Service:
     """
     ring = Keyring.load(settings.keyring_file) if settings.keyring_file else None
     safe = Safe(ring)
+    log = Log(
+        platform.connection,
+        NAME,
+        gathers=platform.common.profile == "safe",
+        remembers=REMEMBERED,
+        clock=platform.clock,
+    )
     desk = Desk(
-        platform.log,
+        log,
         Presence(platform.connection, platform.clock),
         safe,
         protected(settings, platform),
@@ -44,7 +54,7 @@ def build(settings: Settings, platform: Platform) -> Service:
     waiting = Waiting(settings.waiting_max)
     watch = rollouts.Watch(desk, platform.clock, settings.rollout_seconds)
     keeper = Keeper(desk, watch, waiting, platform.clock, sets_defaults=settings.defaults)
-    layers, requests = projections.layers(platform), projections.requests(platform)
+    layers, requests = projections.layers(platform, log), projections.requests(platform, log)
     lists = LayerStore(Reader(platform.store, layers))
     asked = RequestStore(Reader(platform.store, requests))
     edits: Any = {"desk": desk, "safe": safe}
@@ -84,7 +94,7 @@ def build(settings: Settings, platform: Platform) -> Service:
             handle(queries.CheckIn, partial(rollouts.on_check_in, desk=desk)),
         ),
         projections=(layers, requests),
-        forwarders=(Forwarder(platform.log, clock=platform.clock),),
+        forwarders=(Forwarder(log, clock=platform.clock),),
         tasks={"follow releases": keeper.run, "move rollouts": watch.run},
     )
 

@@ -233,8 +233,13 @@ class Desk:
         """
         asked = (await self.requests.get(context.derive("change_request"))).state
         if asked is not None:
-            return _answer(asked.edits.service, asked.edits.environment, {}).model_copy(
-                update={"change_request": asked.change_request}
+            edits = asked.edits
+            standing = loaded.get(edits.environment)
+            return _answer(edits.service, edits.environment, {}).model_copy(
+                update={
+                    "version": version(standing.state if standing else None),
+                    "change_request": asked.change_request,
+                }
             )
         found: dict[Environment, Released] = {}
         seq = 0

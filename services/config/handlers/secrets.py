@@ -10,11 +10,10 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from contracts.config import SEALED
 from contracts.config_refusals import NoKeyring, NotSecret, Unsealable
-from contracts.config_types import Environment, Item, looks_secret
+from contracts.config_types import ENCRYPTED, SEALED, Environment, Item, looks_secret
 from contracts.errors import Refused
-from infra.config.ciphers import ENCRYPTED, CipherError
+from infra.config.ciphers import CipherError
 from infra.config.keyring import Keyring
 
 

@@ -40,7 +40,7 @@ from contracts.config_refusals import (
     VersionRequired,
 )
 from contracts.config_types import Environment
-from contracts.config_views import ServiceConfig
+from contracts.config_views import ConfigEdited, ServiceConfig
 from contracts.entry import verify_chain
 from infra.bus import outcomes
 from infra.bus.context import Context
@@ -217,9 +217,16 @@ async def test_a_command_that_comes_again_is_answered_as_the_first_time(
     house: House, command: CreateConfig | SetConfig
 ) -> None:
     """As after a kill between the append and the answer."""
+    answers = await handled_twice(house, command)
+    assert [(one.version, one.seq) for one in answers] == [(1, answers[0].seq)] * 2
+    assert (await house.look(MINE)).version == 1
+
+
+async def handled_twice(house: House, command: CreateConfig | SetConfig) -> list[ConfigEdited]:
+    """Have the service handle a command, and then the same again."""
     running = house.lab.fleets["config"].running[0].service
     handler = next(one for one in running.handlers if one.message is type(command))
-    answers = [
+    return [
         await handler.call(
             command,
             Context(
@@ -232,8 +239,6 @@ async def test_a_command_that_comes_again_is_answered_as_the_first_time(
         )
         for delivered in (1, 2)
     ]
-    assert [(one.version, one.seq) for one in answers] == [(1, answers[0].seq)] * 2
-    assert (await house.look(MINE)).version == 1
 
 
 async def test_a_protected_environment_changes_with_somebody_elses_consent(
@@ -245,8 +250,11 @@ async def test_a_protected_environment_changes_with_somebody_elses_consent(
             service="auth-service", name="enable_2fa", environment=PRODUCTION, value=True
         )
         await house.refusal(VersionRequired, blind)
-        asked = await house.ask(SetConfig(service="auth-service", name="enable_2fa", value=True))
+        wanted = SetConfig(service="auth-service", name="enable_2fa", value=True)
+        asked, again = await handled_twice(house, wanted)
         assert asked.change_request is not None
+        assert (asked.version, asked.change_request) == (1, again.change_request)
+        assert again.version == 1
         assert (await house.look("auth-service")).config["enable_2fa"] is False
         consent = DecideChange(change_request=asked.change_request, approve=True)
         with pytest.raises(Exception, match="somebody else"):
