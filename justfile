@@ -42,10 +42,10 @@ simulate *args:
 faults *args:
     @exec python -m tests.faults "$@"
 
-[doc("Run the tests, two processes beside each other: `test tests/contracts -k golden`")]
+[doc("Run the tests, three processes beside each other: `test tests/contracts -k golden`")]
 [group("check")]
 test *args:
-    @exec pytest -n 2 "$@"
+    @exec pytest -n 3 "$@"
 
 [doc("Everything a change must pass: linters, layers, types, tests")]
 [group("check")]

@@ -22,7 +22,7 @@ COMMAND_SECONDS_MAX = 120.0
 JUST = str(Path(sys.executable).with_name("just"))
 LASTING = {
     "./dev demo": "exec tracseq demo",
-    "./dev test": "exec pytest -n 2",
+    "./dev test": "exec pytest -n 3",
     "./dev up": "exec tracseq up",
     "TRACSEQ_OTLP_ENDPOINT=http://127.0.0.1:4318 ./dev up": "exec tracseq up",
 }

@@ -324,6 +324,16 @@ def edited(before: Release | None, edits: Edits) -> tuple[dict[str, Item], tuple
     return own, templates if edits.templates is None else edits.templates
 
 
+def released_in(entry: Entry) -> Released | None:
+    """Give the release that an entry of the log holds."""
+    return next((event for event in entry.events if isinstance(event, Released)), None)
+
+
+def version(current: Current | None) -> int:
+    """Give the version of what is in force; 0 where nothing is."""
+    return current.release.version if current else 0
+
+
 def under_way(release: Release, overlay: Overlay) -> RolloutUnderWay:
     """Refuse an edit beside a rollout: it would not be known what was tried."""
     return RolloutUnderWay(

@@ -39,11 +39,11 @@ from infra.config.keyring import Keyring
 from services.config.domain import schema
 from services.config.domain.defaults import schema as schema_of_defaults
 from services.config.domain.layers import differences
-from services.config.domain.release import ORDER, RELEASE, Current
+from services.config.domain.release import ORDER, RELEASE, Current, version
 from services.config.domain.request import Request
 from services.config.domain.schema import SCHEMA, Known
 from services.config.handlers.changing import view_of_template
-from services.config.handlers.desk import Desk, key, version
+from services.config.handlers.desk import Desk, key
 from services.config.handlers.edits import release_of
 from services.config.handlers.history import in_place, until_another
 from services.config.handlers.waiting import Waiting

@@ -25,10 +25,11 @@ from infra.bus.context import Context
 from infra.config.keyring import Keyring
 from services.config.domain import request as requests
 from services.config.domain import schema, template
-from services.config.domain.release import By, Edition, Layers
+from services.config.domain.release import By, Edition, Layers, version
 from services.config.domain.schema import SCHEMA
 from services.config.domain.template import TEMPLATE
-from services.config.handlers.desk import Desk, affected, version
+from services.config.handlers.answers import affected, told
+from services.config.handlers.desk import Desk
 from services.config.handlers.edits import Maker
 from services.config.handlers.rollouts import begin
 from services.config.handlers.secrets import Safe
@@ -133,7 +134,7 @@ async def on_decide(command: DecideChange, context: Context, *, desk: Desk) -> C
         )
     planned = desk.plan(edition, layers, await desk.schemas(edits))
     done = await desk.log.transact([deciding, *desk.changes(edition)], context)
-    return desk.told(_shown(edits, layers, affected(edits, layers, planned)), done)
+    return told(_shown(edits, layers, affected(edits, layers, planned)), done)
 
 
 async def on_rotate(

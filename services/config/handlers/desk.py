@@ -20,12 +20,11 @@ from contracts.config_refusals import (
 )
 from contracts.config_release import Cause, ChangeRequested, Edits, Released
 from contracts.config_types import RUN_IN, Environment
-from contracts.config_views import Affected, ConfigEdited
+from contracts.config_views import ConfigEdited
 from contracts.entry import Entry
 from contracts.errors import Conflict, Refusal, Refused
 from infra.bus.context import Context
 from infra.log.log import Aggregates, Change, Log
-from services.config.domain.layers import shadowed
 from services.config.domain.release import (
     ORDER,
     RELEASE,
@@ -34,9 +33,12 @@ from services.config.domain.release import (
     Current,
     Edition,
     Layers,
+    released_in,
+    version,
 )
 from services.config.domain.request import REQUEST, Request
 from services.config.domain.template import TEMPLATE
+from services.config.handlers.answers import affected, answer, told
 from services.config.handlers.presence import Presence
 from services.config.handlers.programs import Schemas, gather
 from services.config.handlers.secrets import Safe
@@ -222,7 +224,7 @@ class Desk:
                 # What was made for this version is made again for the newer one.
                 raise _RacedError from None
             raise
-        return self.told(shown, done), True
+        return told(shown, done), True
 
     async def done(
         self, loaded: Mapping[Environment, Loaded[Current]], context: Context
@@ -235,7 +237,7 @@ class Desk:
         if asked is not None:
             edits = asked.edits
             standing = loaded.get(edits.environment)
-            return _answer(edits.service, edits.environment, {}).model_copy(
+            return answer(edits.service, edits.environment, {}).model_copy(
                 update={
                     "version": version(standing.state if standing else None),
                     "change_request": asked.change_request,
@@ -255,7 +257,7 @@ class Desk:
             next(iter(found)),
         )
         service = found[environment].release.service
-        return _answer(service, environment, found).model_copy(update={"seq": seq})
+        return answer(service, environment, found).model_copy(update={"seq": seq})
 
     async def _plan(
         self, edition: Edition, edits: Edits, layers: Layers
@@ -298,22 +300,6 @@ class Desk:
             for one in edition.reaches
         ]
 
-    @staticmethod
-    def told(shown: ConfigEdited, done: list[Loaded[Any]]) -> ConfigEdited:
-        """Complete an answer by what was appended."""
-        released = [(one, one.state) for one in done if isinstance(one.state, Current)]
-        versions = {state.release.environment: version(state) for _, state in released}
-        return shown.model_copy(
-            update={
-                "version": versions.get(shown.environment, shown.version),
-                "affected": [
-                    one.model_copy(update={"version": versions.get(one.environment, one.version)})
-                    for one in shown.affected
-                ],
-                "seq": max((one.seq for one, _ in released), default=0),
-            }
-        )
-
     def _needs_consent(self, planned: dict[Environment, Released]) -> bool:
         return any(planned[one].changes for one in self.protected if one in planned)
 
@@ -352,63 +338,6 @@ async def entry_of(
     )
 
 
-def released_in(entry: Entry) -> Released | None:
-    """Give the release that an entry of the log holds."""
-    return next((event for event in entry.events if isinstance(event, Released)), None)
-
-
 def _inherits_nothing(found: Mapping[Environment, Loaded[Current]]) -> bool:
     """Say whether what was found is a release that stands on nothing: then there is no default."""
     return any(one.state is not None and one.state.release.inherits == 0 for one in found.values())
-
-
-def version(current: Current | None) -> int:
-    """Give the version of what is in force; 0 where nothing is."""
-    return current.release.version if current else 0
-
-
-def _answer(
-    service: str, environment: Environment, found: Mapping[Environment, Released]
-) -> ConfigEdited:
-    """Answer by what the log has."""
-    base = found.get(Environment.DEFAULT)
-    touched = [change.key for change in base.changes] if base else []
-    edited = found.get(environment)
-    return ConfigEdited(
-        service_name=service,
-        environment=environment,
-        version=edited.release.version if edited else 0,
-        affected=[
-            Affected(
-                environment=one,
-                version=released.release.version,
-                changes=list(released.changes),
-                shadowed=[]
-                if one is Environment.DEFAULT
-                else shadowed(touched, released.release.own),
-            )
-            for one, released in found.items()
-        ],
-        warnings=[],
-    )
-
-
-def affected(edits: Edits, layers: Layers, planned: dict[Environment, Released]) -> list[Affected]:
-    """Say what becomes of every environment that an edit reaches, or would reach."""
-    touched = {*edits.set, *edits.delete}
-    found: list[Affected] = []
-    for environment in ORDER:
-        released, current = planned.get(environment), layers.get(environment)
-        hidden: list[str] = []
-        if edits.environment is Environment.DEFAULT and environment is not Environment.DEFAULT:
-            hidden = shadowed(touched, current.release.own if current else {})
-        if (released is not None and released.changes) or hidden:
-            found.append(
-                Affected(
-                    environment=environment,
-                    version=released.release.version if released else version(current),
-                    changes=list(released.changes) if released else [],
-                    shadowed=hidden,
-                )
-            )
-    return found

@@ -24,9 +24,9 @@ from contracts.config_release import Cause, Edits, Released, TemplateSaved
 from contracts.config_types import RESERVED, ConfigKey, Environment, Item, TemplatePin
 from contracts.errors import FieldError, InvalidInput, Refused
 from infra.bus.context import Context
-from services.config.domain.release import Current, Layers
+from services.config.domain.release import Current, Layers, released_in, version
 from services.config.domain.template import complete
-from services.config.handlers.desk import Desk, entry_of, released_in, version
+from services.config.handlers.desk import Desk, entry_of
 from services.config.handlers.secrets import Given, Safe, Slot
 
 _KEY: TypeAdapter[str] = TypeAdapter(ConfigKey)

@@ -13,8 +13,8 @@ from contracts.entry import Entry
 from contracts.errors import Refused
 from contracts.types import Page
 from infra.bus.context import Context
-from services.config.domain.release import RELEASE, Current
-from services.config.handlers.desk import Desk, entry_of, key, released_in, version
+from services.config.domain.release import RELEASE, Current, released_in, version
+from services.config.handlers.desk import Desk, entry_of, key
 from services.config.handlers.waiting import Waiting
 
 SEARCHED_MAX = 5_000

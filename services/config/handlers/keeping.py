@@ -12,8 +12,8 @@ from contracts.errors import Refused
 from infra.bus.context import Context
 from infra.clock import Clock
 from services.config.domain.defaults import DEFAULTS
-from services.config.domain.release import RELEASE, By, Edition
-from services.config.handlers.desk import Desk, released_in
+from services.config.domain.release import RELEASE, By, Edition, released_in
+from services.config.handlers.desk import Desk
 from services.config.handlers.rollouts import Watch
 from services.config.handlers.waiting import Waiting
 

@@ -22,9 +22,10 @@ from infra.bus.context import Context
 from infra.clock import Clock
 from infra.log.log import Aggregates, Change
 from services.config.domain import rollout
-from services.config.domain.release import RELEASE, By, Current, Edition
+from services.config.domain.release import RELEASE, By, Current, Edition, released_in, version
 from services.config.domain.schema import SCHEMA, Known
-from services.config.handlers.desk import Desk, affected, key, released_in, version
+from services.config.handlers.answers import affected
+from services.config.handlers.desk import Desk, key
 from services.config.handlers.edits import Maker, named
 from services.config.handlers.secrets import Given, Safe
 
