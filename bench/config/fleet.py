@@ -37,6 +37,10 @@ class Fleet:
             raise RuntimeError("a watcher's input is piped")
         process.stdin.write(b"drop\n")
 
+    async def all_saw(self, number: int) -> float:
+        """Give the time at which the last client had this number; waits for it for ever."""
+        return max(await asyncio.gather(*(_seen(one, number) for one in self.processes)))
+
     async def until_all_saw(self, number: int) -> float:
         """Give the time at which the last client had this number.
 
@@ -44,7 +48,7 @@ class Fleet:
             TimeoutError: one never had it.
         """
         async with asyncio.timeout(SEEN_WITHIN_SECONDS):
-            return max(await asyncio.gather(*(_seen(one, number) for one in self.processes)))
+            return await self.all_saw(number)
 
 
 async def _seen(process: asyncio.subprocess.Process, number: int) -> float:

@@ -2,7 +2,8 @@
 
 Three of its steps are done anew here, on the wire the same: headers are written in one go, headers
 are read in one go, and what comes to a subscription that is `delivered` reaches its reader at once,
-without a queue and a task in between. Everything else, and every odd case, is left to the client.
+without a queue and a task in between. And a connection that is lost again while it comes back is
+tried again, whatever that looked like. Everything else, and every odd case, is left to the client.
 It knows nothing of streams.
 """
 
@@ -10,12 +11,18 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+import structlog
 from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.api import Header
 
+from infra.clock import SYSTEM
+
 Reader = Callable[[Msg], None]
+
+RECONNECT_WAIT_SECONDS = 0.2
+"""Between two attempts to connect again."""
 
 NAMES_MAX = 1_024
 """Header names whose written form is remembered."""
@@ -23,6 +30,8 @@ _LINE = b"NATS/1.0\r\n"
 _STATUS, _DESCRIPTION = Header.STATUS.value, Header.DESCRIPTION.value
 _OTHER_IN_NAMES = frozenset("!#$%&'*+-.^_`|~")
 _STATUS_AT = len("NATS/1.0 ")
+
+log = structlog.get_logger(__name__)
 
 
 class Client(NatsClient):
@@ -43,6 +52,22 @@ class Client(NatsClient):
     def undeliver(self, subscription: Subscription) -> None:
         """Hand over nothing more."""
         self._readers.pop(subscription._id, None)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as above
+
+    async def _attempt_reconnect(self) -> None:
+        """Connect again until it is done; the client's own way ends at what it did not foresee.
+
+        uvloop says RuntimeError of a connection that is closed while its first words are written,
+        and a line that was cut off is no JSON: the process would stay cut off from the broker.
+        """
+        while not self.is_closed:
+            try:
+                await super()._attempt_reconnect()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the broker is needed
+                log.warning("nats.reconnect_failed", error=repr(error), consequence="tried again")
+            else:
+                return
+            self._status = NatsClient.RECONNECTING
+            await SYSTEM.sleep(RECONNECT_WAIT_SECONDS)
 
     async def _process_msg(  # noqa: PLR0917 - the client's own shape
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None

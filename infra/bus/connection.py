@@ -18,7 +18,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from contracts.errors import Conflict
-from infra.bus.client import Client
+from infra.bus.client import RECONNECT_WAIT_SECONDS, Client
 from infra.bus.errors import (
     BrokerRefused,
     BrokerUnavailable,
@@ -44,7 +44,6 @@ __all__ = [
 log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_SECONDS = 5
-RECONNECT_WAIT_SECONDS = 0.2
 PING_SECONDS = 10
 API_TIMEOUT_SECONDS = 5.0
 DRAIN_TIMEOUT_SECONDS = 5

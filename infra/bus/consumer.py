@@ -17,7 +17,8 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from contracts.errors import Retryable
-from infra.bus.connection import RECONNECT_WAIT_SECONDS, Connection
+from infra.bus.client import RECONNECT_WAIT_SECONDS
+from infra.bus.connection import Connection
 from infra.bus.errors import BrokerRefused, MissingStream
 from infra.bus.guard import Handle, OnDead, Verdicts, guarded
 from infra.bus.pull import Pull

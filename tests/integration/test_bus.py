@@ -18,6 +18,7 @@ from infra.bus.connection import EXPECTED_LAST_SUBJECT_SEQ, Connection
 from infra.bus.errors import BrokerUnavailable, MissingStream, NotSent
 from infra.bus.files import FILE_BYTES_MAX
 from infra.bus.provision import ProvisionError, provision
+from infra.bus.pushes import Pushes
 from infra.clock import SYSTEM
 from infra.ids import new_id
 from tests.fixtures.nats_proxy import Fate, Rule, Way, nats_proxy
@@ -267,6 +268,32 @@ async def test_a_lost_connection_is_told_at_once(broker: Broker, provisioned: Co
         async with asyncio.timeout(60):
             with pytest.raises(BrokerUnavailable, match="lost"):
                 await waiting
+        await connection.close()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("the handler is closed"), ValueError("no JSON")])
+async def test_a_connection_that_is_lost_while_it_comes_back_comes_back(
+    broker: Broker, provisioned: Connection, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Whatever its loss looked like: what is listened to is heard again."""
+    heard = asyncio.Queue[bytes]()
+    async with nats_proxy(broker.url) as proxy:
+        connection = await Connection.connect(proxy.url, "unlucky")
+        await Pushes(connection, "news", heard.put_nowait).start()
+        greet, failures = connection.nats._process_connect_init, [error, error]  # pyright: ignore[reportPrivateUsage] - where the broker may be lost again
+
+        async def greet_in_vain() -> None:
+            if failures:
+                raise failures.pop()
+            await greet()
+
+        monkeypatch.setattr(connection.nats, "_process_connect_init", greet_in_vain)
+        proxy.cut()
+        async with asyncio.timeout(60):
+            while failures or not connection.connected:
+                await SYSTEM.sleep(0.01)
+            await provisioned.send("news", b"it is back")
+            assert await heard.get() == b"it is back"
         await connection.close()
 
 
